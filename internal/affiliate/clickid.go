@@ -1,0 +1,143 @@
+package affiliate
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// ClickID names a click everywhere: 24 characters of Crockford's base 32 in lower
+// case, 48 bits of Unix milliseconds, 16 bits of node and 56 random bits. It
+// sorts by time, its time bounds every look-up by id, and it fits the sub-ID rules
+// of every network we know of.
+type ClickID [24]byte
+
+// base32 is Crockford's alphabet: no i, l, o, u.
+const base32 = "0123456789abcdefghjkmnpqrstvwxyz"
+
+// base32Value is the inverse of base32, 0xff for what is not in it.
+var base32Value = func() (v [256]byte) {
+	for i := range v {
+		v[i] = 0xff
+	}
+	for i := 0; i < len(base32); i++ {
+		v[base32[i]] = byte(i)
+	}
+	for i := 'A'; i <= 'Z'; i++ {
+		v[i] = v[i|0x20]
+	}
+	return v
+}()
+
+// NewClickID builds the id of a click at the given Unix millisecond on a node;
+// the low 56 bits of random tell apart what shares a millisecond.
+func NewClickID(ms int64, node uint16, random uint64) (id ClickID) {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(ms)<<16|uint64(node))
+	binary.BigEndian.PutUint64(b[8:], random<<8)
+	encode32(id[:], b[:15])
+	return id
+}
+
+// encode32 writes src, a multiple of five bytes, as base 32.
+func encode32(dst, src []byte) {
+	for len(src) >= 5 {
+		n := uint64(src[0])<<32 | uint64(binary.BigEndian.Uint32(src[1:5]))
+		for i := 7; i >= 0; i-- {
+			dst[i] = base32[n&31]
+			n >>= 5
+		}
+		dst, src = dst[8:], src[5:]
+	}
+}
+
+// decode32 is the inverse of encode32; it accepts upper case.
+func decode32(dst, src []byte) bool {
+	for len(src) >= 8 {
+		var n uint64
+		for i := 0; i < 8; i++ {
+			v := base32Value[src[i]]
+			if v == 0xff {
+				return false
+			}
+			n = n<<5 | uint64(v)
+		}
+		dst[0] = byte(n >> 32)
+		binary.BigEndian.PutUint32(dst[1:5], uint32(n))
+		dst, src = dst[5:], src[8:]
+	}
+	return true
+}
+
+// ParseClickID reads a click id as a network may give it back: in any case.
+func ParseClickID(s string) (id ClickID, err error) {
+	var raw [15]byte
+	if len(s) != len(id) || !decode32(raw[:], []byte(s)) {
+		return id, Errorf(Invalid, "%q is not a click id: it has 24 characters of 0-9 and a-z without i, l, o, u", clip(s, 40))
+	}
+	encode32(id[:], raw[:])
+	return id, nil
+}
+
+func (id ClickID) String() string { return string(id[:]) }
+
+// IsZero says that there is no id.
+func (id ClickID) IsZero() bool { return id == ClickID{} }
+
+// Time of the click, to the millisecond.
+func (id ClickID) Time() time.Time {
+	raw := id.raw()
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(raw[:8]) >> 16)).UTC()
+}
+
+// Node that made the click.
+func (id ClickID) Node() uint16 {
+	raw := id.raw()
+	return binary.BigEndian.Uint16(raw[6:8])
+}
+
+func (id ClickID) raw() (b [15]byte) {
+	decode32(b[:], id[:])
+	return b
+}
+
+// MarshalText writes the 24 characters.
+func (id ClickID) MarshalText() ([]byte, error) { return id[:], nil }
+
+// UnmarshalText reads them.
+func (id *ClickID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseClickID(string(b))
+	return err
+}
+
+// VisitorID names a visitor: 16 characters of the same alphabet, 80 random bits.
+type VisitorID [16]byte
+
+// NewVisitorID builds an id from 80 random bits: high's low 16, and low.
+func NewVisitorID(high uint16, low uint64) (id VisitorID) {
+	var b [10]byte
+	binary.BigEndian.PutUint16(b[:2], high)
+	binary.BigEndian.PutUint64(b[2:], low)
+	encode32(id[:], b[:])
+	return id
+}
+
+// ParseVisitorID reads a visitor id.
+func ParseVisitorID(s string) (id VisitorID, err error) {
+	var raw [10]byte
+	if len(s) != len(id) || !decode32(raw[:], []byte(s)) {
+		return id, fmt.Errorf("%q is not a visitor id", clip(s, 40))
+	}
+	encode32(id[:], raw[:])
+	return id, nil
+}
+
+func (id VisitorID) String() string { return string(id[:]) }
+
+// IsZero says that there is no id.
+func (id VisitorID) IsZero() bool { return id == VisitorID{} }
+
+func (id VisitorID) raw() (b [10]byte) {
+	decode32(b[:], id[:])
+	return b
+}

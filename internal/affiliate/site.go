@@ -1,0 +1,125 @@
+package affiliate
+
+import (
+	"strings"
+)
+
+// Site is one place on the web that serves links: a blog, a shop, a creator's
+// bio. It answers for its hosts, under its prefix.
+type Site struct {
+	// ID is the site's handle in documents, reports and commands: lower-case
+	// letters, digits and hyphens.
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+	// Hosts are the host names that the site answers for, lower case, without
+	// port, in their ASCII form. One site may have none: it answers for every
+	// host that no other site names.
+	Hosts []string `json:"hosts,omitempty"`
+	// Prefix stands before every name: "/go/" by default, "/" to serve bare names.
+	Prefix string `json:"prefix,omitempty"`
+	// DefaultURL is where unknown names are sent. Empty: they get a 404 page.
+	DefaultURL string `json:"default_url,omitempty"`
+	Version    int64  `json:"version,omitempty"`
+}
+
+// DefaultPrefix stands before the names of a site that says nothing else.
+const DefaultPrefix = "/go/"
+
+// Normalize brings the site to its canonical form: defaults filled in, hosts
+// lower-cased and without a port.
+func (s *Site) Normalize() {
+	s.ID = strings.ToLower(strings.TrimSpace(s.ID))
+	if s.Prefix == "" {
+		s.Prefix = DefaultPrefix
+	}
+	if !strings.HasPrefix(s.Prefix, "/") {
+		s.Prefix = "/" + s.Prefix
+	}
+	if !strings.HasSuffix(s.Prefix, "/") {
+		s.Prefix += "/"
+	}
+	for i, h := range s.Hosts {
+		s.Hosts[i] = CanonicalHost(strings.TrimSpace(h))
+	}
+}
+
+// Validate reports every field at fault of a normalised site.
+func (s *Site) Validate() error {
+	var fs faults
+	handleFault(&fs, "id", s.ID)
+	for i, h := range s.Hosts {
+		if f := hostFault(h); f != "" {
+			fs.add(index("hosts", i), "%s", f)
+		}
+	}
+	for _, c := range s.Prefix {
+		if !(c == '/' || c == '-' || c == '_' || isAlnum(byte(c&0x7f)) && c < 0x80) {
+			fs.add("prefix", "%q may contain lower-case letters, digits, - and _ between slashes, such as /go/", s.Prefix)
+			break
+		}
+	}
+	if strings.Contains(s.Prefix, "//") {
+		fs.add("prefix", "%q has an empty part", s.Prefix)
+	}
+	if reason := ReservedSlug(strings.Trim(s.Prefix, "/")); reason != "" {
+		fs.add("prefix", "%q is reserved: %s", s.Prefix, reason)
+	}
+	if s.DefaultURL != "" {
+		if f := plainURLFault(s.DefaultURL); f != "" {
+			fs.add("default_url", "%s", f)
+		}
+	}
+	return fs.err("the site " + quote(s.ID) + " is not valid")
+}
+
+// CanonicalHost returns a host as sites and deep-link rules spell it: lower
+// case, without port and without the trailing dot of a rooted name. It does not
+// allocate when h is already canonical.
+func CanonicalHost(h string) string {
+	if i := strings.LastIndexByte(h, ':'); i >= 0 && !strings.HasSuffix(h, "]") {
+		h = h[:i]
+	}
+	h = strings.TrimSuffix(h, ".")
+	return strings.ToLower(h)
+}
+
+func hostFault(h string) string {
+	if h == "" {
+		return "the host is empty; leave the list empty to answer for every host"
+	}
+	if len(h) > 253 {
+		return "the host is longer than 253 characters"
+	}
+	if strings.HasPrefix(h, "[") && strings.HasSuffix(h, "]") {
+		return ""
+	}
+	for _, label := range strings.Split(h, ".") {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return "the host " + quote(h) + " is not a host name"
+		}
+		for i := 0; i < len(label); i++ {
+			if c := label[i]; !isAlnum(c) && c != '-' && c != '_' {
+				return "the host " + quote(h) + " is not a host name; write international names in their xn-- form, without scheme, port or path"
+			}
+		}
+	}
+	return ""
+}
+
+// handleFault checks an id that people choose: it appears in documents, URLs and
+// commands, so it is kept to what needs no quoting anywhere.
+func handleFault(fs *faults, field, id string) {
+	switch {
+	case id == "":
+		fs.add(field, "is missing; use lower-case letters, digits and hyphens")
+	case len(id) > 64:
+		fs.add(field, "%q is longer than 64 characters", clip(id, 64))
+	default:
+		for i := 0; i < len(id); i++ {
+			if c := id[i]; !isAlnum(c) && (c != '-' && c != '_' && c != '.' || i == 0) {
+				fs.add(field, "%q may contain lower-case letters, digits, hyphens, dots and underscores, starting with a letter or digit", id)
+				return
+			}
+		}
+	}
+}
