@@ -1,0 +1,324 @@
+// Package journal keeps byte records on disk in the order they were appended.
+//
+// After Append returns, a record survives the death of this process; after Sync, or at
+// most SyncInterval later, the loss of power. A record that can not be kept is refused
+// with an error and counted, never dropped in silence. What was kept is found again
+// whatever happens to the bytes around it: one damaged record costs that record only.
+// The package neither knows nor cares what a record means.
+//
+//	| length 4 | checksum 4 | sequence 8 | payload … | padding to 8 |
+//
+// Records lie in segments: files that a background goroutine reserves, maps and
+// populates ahead of need, so that Append is a copy into memory that the kernel owns.
+// The length is published last, in one atomic step; whoever looks sees a whole record
+// or none. docs/formats/journal.md describes the bytes for other languages.
+//
+// One Journal is one lane with one folder. A program with several event loops opens one
+// journal for each; nothing is shared between them.
+//
+// Locks, in the order they are taken: syncMu, mu, listMu. Append takes mu only, and
+// listMu when it moves to the next segment.
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	// ErrFull means that the record was not kept: the disk is full, MaxBytes is reached, or the
+	// disk could not make the next segment in time. Recording resumes by itself.
+	ErrFull = errors.New("journal: full, the record was not kept")
+	// ErrTooLarge means that the record was not kept because no segment can hold it.
+	ErrTooLarge = errors.New("journal: the record is too large")
+	// ErrClosed means that the journal or the reader has been closed.
+	ErrClosed = errors.New("journal: closed")
+	// ErrLocked means that another process, or another Journal in this one, writes to the folder.
+	ErrLocked = errors.New("journal: the folder is in use by another writer")
+	// ErrAhead means that a position lies behind the journal's end.
+	ErrAhead = errors.New("journal: the position lies behind the end of the journal")
+)
+
+const (
+	segmentBytesDefault = 16 << 20
+	segmentBytesMin     = pageBytes
+	segmentBytesMax     = 1 << 30
+	syncIntervalDefault = 50 * time.Millisecond
+
+	// readyWait is how long an Append waits for the next segment while the disk is
+	// healthy. It happens when records come faster than the disk reserves space,
+	// gigabytes per second. A segment that is still not there then means a disk that
+	// hangs, and until one arrives every Append is refused at once: a visitor is
+	// never held up by the paperwork.
+	readyWait = 50 * time.Millisecond
+
+	// unsyncedSegmentsMax bounds the memory that full segments hold while a slow disk
+	// takes them in. No segment is prepared beyond it.
+	unsyncedSegmentsMax = 4
+)
+
+// Options says how a journal keeps its records. The zero value is ready to use.
+type Options struct {
+	SegmentBytes int64         // size of a segment, 4 KiB to 1 GiB; default 16 MiB
+	SyncInterval time.Duration // longest time before a record is safe from a power cut; default 50 ms
+	MaxBytes     int64         // limit over all segments, set-aside ones not counted; 0 means only the disk's
+	Logger       *slog.Logger  // default: silent
+	Now          func() time.Time
+
+	allocate func(*os.File, int64) error // tests make the disk full with it
+}
+
+// Journal appends records to a folder. All methods are safe for concurrent use.
+type Journal struct {
+	dir     string
+	options Options
+	log     *slog.Logger
+	lock    *os.File
+	ready   chan *segment // holds at most the one segment that is prepared
+	prepare chan struct{} // asks for it, or to try again
+	filled  chan struct{} // a segment is full: sync and unmap it
+	stop    chan struct{}
+	done    sync.WaitGroup
+
+	end    atomic.Uint64 // packed Position, published after each record
+	synced atomic.Uint64 // packed Position
+	waiter atomic.Bool   // a reader waits for the next record
+
+	unsynced atomic.Int32 // full segments that are still mapped
+
+	mu       sync.Mutex // the appending state
+	current  *segment
+	offset   int64
+	sequence uint64 // of the next record
+	late     bool   // the disk hung once; no waiting until it has recovered
+	closed   bool
+
+	syncMu sync.Mutex // one sync at a time
+
+	listMu   sync.Mutex
+	segments []segmentInfo // all that are on the disk, ascending, the prepared one last
+	full     []*segment    // not written any more, not yet synced
+	waiting  []*Reader
+	counters counters
+	recovery Recovery
+}
+
+// segmentInfo is what the journal knows of a segment on disk without reading it.
+type segmentInfo struct {
+	number  uint64
+	bytes   int64
+	first   uint64 // first sequence, 0 if unknown
+	foreign bool   // another format version: never touched
+	damaged bool   // somebody met damage in it
+	clean   bool   // somebody read all of it without damage
+}
+
+// Open opens the journal in a folder for appending, creating the folder if necessary.
+// It looks at the end of what is there, as far back as the last record, and starts a new
+// segment behind it: whatever a crash left behind is never written over. It returns
+// ErrLocked when another writer has the folder.
+func Open(dir string, o Options) (*Journal, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", dir, err)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("journal: make the folder: %w", err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		dir: dir, options: o, lock: lock, log: o.Logger.With("journal", dir),
+		ready: make(chan *segment, 1), prepare: make(chan struct{}, 1),
+		filled: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
+	if err := j.recover(); err != nil {
+		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", dir, err), lock.Close())
+	}
+	j.done.Add(2)
+	go j.prepareSegments()
+	go j.syncPeriodically()
+	return j, nil
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = segmentBytesDefault
+	}
+	if o.SyncInterval == 0 {
+		o.SyncInterval = syncIntervalDefault
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.allocate == nil {
+		o.allocate = preallocate
+	}
+	var faults []error
+	if o.SegmentBytes < segmentBytesMin || o.SegmentBytes > segmentBytesMax {
+		faults = append(faults, fmt.Errorf("segment size %d: want %d to %d bytes", o.SegmentBytes, segmentBytesMin, segmentBytesMax))
+	}
+	o.SegmentBytes = (o.SegmentBytes + pageBytes - 1) &^ (pageBytes - 1)
+	if o.SyncInterval < 0 {
+		faults = append(faults, fmt.Errorf("sync interval %s: want more than 0", o.SyncInterval))
+	}
+	if o.MaxBytes != 0 && o.MaxBytes < 2*o.SegmentBytes {
+		faults = append(faults, fmt.Errorf("limit of %d bytes: want at least two segments of %d bytes, or smaller segments", o.MaxBytes, o.SegmentBytes))
+	}
+	return o, errors.Join(faults...)
+}
+
+// payloadBytesMax is the longest payload that a segment of this size holds.
+func (o Options) payloadBytesMax() int {
+	return int(min(o.SegmentBytes-headerBytes-frameBytes, MaxPayloadBytes))
+}
+
+// Append adds a record and returns the position behind it. When it returns without error,
+// the record survives the death of this process; see Sync for the loss of power. It copies
+// the payload and allocates nothing. Records get their sequence and place in the
+// order of the calls.
+//
+// On ErrTooLarge, ErrFull or ErrClosed, or when the disk fails under the segment, the record is
+// not kept and has been counted in Stats.
+func (j *Journal) Append(payload []byte) (Position, error) {
+	if len(payload) > j.options.payloadBytesMax() {
+		j.counters.tooLarge.Add(1)
+		return Position{}, ErrTooLarge
+	}
+	j.mu.Lock()
+	p, err := j.append(payload)
+	j.mu.Unlock()
+	if err != nil {
+		return Position{}, err
+	}
+	if j.waiter.Load() {
+		j.wakeReaders()
+	}
+	return p, nil
+}
+
+func (j *Journal) append(payload []byte) (Position, error) {
+	size := paddedBytes(len(payload))
+	if j.closed {
+		j.counters.closed.Add(1)
+		return Position{}, ErrClosed
+	}
+	if j.current == nil || j.offset+size > int64(len(j.current.bytes)) {
+		if err := j.roll(); err != nil {
+			j.counters.full.Add(1)
+			return Position{}, err
+		}
+	}
+	if err := putRecord(j.current.bytes, j.offset, j.sequence, payload); err != nil {
+		j.abandon()
+		j.counters.failed.Add(1)
+		return Position{}, fmt.Errorf("journal: append to segment %d: %w; recording goes on in the next segment", j.end.Load()>>32, err)
+	}
+	j.offset += size
+	j.sequence++
+	p := Position{Segment: j.current.number, Offset: j.offset}
+	j.end.Store(p.pack())
+	return p, nil
+}
+
+// roll makes the prepared segment the current one.
+func (j *Journal) roll() error {
+	next := j.takeReady()
+	if next == nil {
+		return ErrFull
+	}
+	if err := next.activate(j.sequence); err != nil {
+		// It stays behind unused; its name is on the disk, so its number is spent.
+		j.retire(next, 0)
+		j.markDamaged(next.number)
+		j.askForSegment()
+		return ErrFull
+	}
+	if j.current != nil {
+		j.retire(j.current, j.offset)
+	}
+	j.edit(next.number, func(s *segmentInfo) { s.first = j.sequence })
+	j.current, j.offset = next, headerBytes
+	j.counters.rolls.Add(1)
+	j.askForSegment()
+	return nil
+}
+
+// takeReady returns the prepared segment, waiting for it only while the disk is well.
+func (j *Journal) takeReady() *segment {
+	select {
+	case s := <-j.ready:
+		j.late = false
+		return s
+	default:
+	}
+	if j.late || j.counters.trouble.Load() != nil {
+		return nil
+	}
+	began := time.Now()
+	limit := time.NewTimer(readyWait)
+	defer limit.Stop()
+	select {
+	case s := <-j.ready:
+		j.counters.waited(time.Since(began))
+		return s
+	case <-limit.C:
+		j.counters.waited(time.Since(began))
+		j.late = true
+		return nil
+	}
+}
+
+// abandon leaves a segment whose map has failed. What is in it is kept and read.
+func (j *Journal) abandon() {
+	j.markDamaged(j.current.number)
+	j.retire(j.current, j.offset)
+	j.current = nil
+}
+
+// End returns the position behind the last record.
+func (j *Journal) End() Position { return unpack(j.end.Load()) }
+
+// Close syncs, gives back the space that was reserved and not used, and unlocks the folder.
+// Readers can still read what is there. Closing twice is harmless.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return nil
+	}
+	j.closed = true
+	j.mu.Unlock()
+	close(j.stop)
+	j.done.Wait()
+
+	err := j.Sync()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.current != nil {
+		err = errors.Join(err, j.current.release(), os.Truncate(j.current.path, j.offset))
+		j.resize(j.current.number, j.offset)
+		j.current = nil
+	}
+	select {
+	case s := <-j.ready: // never used
+		err = errors.Join(err, s.release(), os.Remove(s.path))
+		j.delist(s.number)
+	default:
+	}
+	j.wakeReaders()
+	if err = errors.Join(err, j.lock.Close()); err != nil {
+		return fmt.Errorf("journal: close %s: %w", j.dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package journal
+
+import (
+	"errors"
+	"time"
+)
+
+// syncPeriodically puts what was appended on the disk, every SyncInterval.
+func (j *Journal) syncPeriodically() {
+	defer j.done.Done()
+	tick := time.NewTicker(j.options.SyncInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-j.stop:
+			return
+		case <-j.filled:
+			_ = j.Sync()
+		case <-tick.C:
+			if j.end.Load() == j.synced.Load() {
+				continue
+			}
+			_ = j.Sync() // kept in Stats and told to the log
+		}
+	}
+}
+
+// Sync puts everything that was appended before the call on the disk, so that it
+// survives the loss of power. An error means that it may not; the records are still safe from
+// the death of the process.
+func (j *Journal) Sync() error {
+	j.syncMu.Lock()
+	defer j.syncMu.Unlock()
+	// The full segments first and without mu: an Append that waits for the next segment
+	// holds mu, and may be waiting for just this.
+	failed := j.syncFull()
+	j.mu.Lock()
+	current, offset, end := j.current, j.offset, j.End()
+	j.mu.Unlock()
+	failed = errors.Join(failed, j.syncFull()) // became full meanwhile
+	// current may have become full since, and is then synced up to here now and to
+	// its end the next time. Nobody unmaps it without syncMu.
+	if current != nil && current.bytes != nil {
+		if err := current.sync(offset); err != nil {
+			failed = errors.Join(failed, err)
+			j.markDamaged(current.number)
+		}
+	}
+	j.noteSync(end, failed)
+	return failed
+}
+
+// syncFull syncs the full segments and unmaps them.
+func (j *Journal) syncFull() error {
+	j.listMu.Lock()
+	full := j.full
+	j.full = nil
+	j.listMu.Unlock()
+	if len(full) == 0 {
+		return nil
+	}
+	var failed error
+	for _, s := range full {
+		if err := s.sync(s.used); err != nil {
+			failed = errors.Join(failed, err)
+			j.markDamaged(s.number)
+		}
+		failed = errors.Join(failed, s.release())
+		j.unsynced.Add(-1)
+	}
+	j.askForSegment()
+	return failed
+}
+
+func (j *Journal) noteSync(end Position, err error) {
+	c := &j.counters
+	if err == nil {
+		j.synced.Store(end.pack())
+		c.lastSync.Store(j.options.Now().UnixNano())
+		if c.syncError.Swap(nil) != nil {
+			j.log.Warn("the journal reaches the disk again")
+		}
+		return
+	}
+	c.syncErrors.Add(1)
+	text := err.Error()
+	if c.syncError.Swap(&text) == nil {
+		j.log.Error("the journal does not reach the disk: a power cut may lose what was appended since; check the disk (dmesg, smartctl)", "error", err)
+	}
+}
