@@ -1,0 +1,282 @@
+package routing
+
+import (
+	"strings"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+)
+
+// resolution is one visit on its way through one record.
+type resolution struct {
+	table    *Table
+	site     *affiliate.Site
+	visit    *affiliate.Visit
+	decision *affiliate.Decision
+
+	flags    uint64
+	program  *program // nil for none
+	partner  string   // as the path names it, "" for not
+	page     string   // where ?url= wants to go, when it may
+	names    reader   // parameters that may be handed on
+	fallback []byte   // template
+	chosen   target
+}
+
+// target is a destination of a record.
+type target struct {
+	id        string
+	templates reader
+	down      bool
+}
+
+// follow decides in the fixed order: status and schedule, the verdict's action,
+// rules, variant, destination health, partner and deep link, URL.
+func (r *resolution) follow(record []byte) {
+	_, slug, rest := recordName(record)
+	d := r.decision
+	d.Slug = slug
+	r.header(&rest)
+	if closed := r.closed(&rest); closed != 0 {
+		d.Why |= closed
+		r.readOptional(&rest)
+		r.fallBack()
+		return
+	}
+	r.readOptional(&rest)
+	if r.refused() {
+		d.Outcome, d.Code = affiliate.Blocked, 403
+		d.Why |= affiliate.WhyBlocked
+		return
+	}
+	r.creditPartner()
+	if !r.choose(&rest) {
+		return
+	}
+	d.Variant = r.chosen.id
+	d.Outcome = affiliate.Redirected
+	d.Code = affiliate.RedirectCodes[r.flags>>codeShift&3]
+	r.chooseDeepLink()
+	r.expandTarget()
+}
+
+// header reads what every record begins with.
+func (r *resolution) header(rest *reader) {
+	d := r.decision
+	r.flags = rest.uvarint()
+	d.Link = int64(rest.uvarint())
+	if r.flags&hasProgram != 0 {
+		r.program = &r.table.world.programs[rest.uvarint()]
+		d.Program = r.program.ID
+	}
+	if r.flags&hasPartner != 0 {
+		d.Partner = rest.string()
+		d.Why |= affiliate.WhyPartnerDefault
+	}
+	if r.flags&hasPage != 0 {
+		d.Page = rest.string()
+	}
+}
+
+// closed says why the link leads nowhere now, or 0.
+func (r *resolution) closed(rest *reader) (why affiliate.Why) {
+	if r.flags&hasSchedule != 0 {
+		if starts := rest.int64(); r.visit.Time < starts {
+			why = affiliate.WhyNotStarted
+		}
+		if ends := rest.int64(); r.visit.Time >= ends {
+			why = affiliate.WhyEnded
+		}
+	}
+	switch {
+	case r.flags&isArchived != 0:
+		return affiliate.WhyArchived
+	case r.flags&isPaused != 0:
+		return affiliate.WhyPaused
+	}
+	return why
+}
+
+func (r *resolution) readOptional(rest *reader) {
+	if r.flags&passesNames != 0 {
+		n := rest.uvarint()
+		r.names = *rest
+		for ; n > 0; n-- {
+			rest.skip()
+		}
+		r.names.b = r.names.b[:len(r.names.b)-len(rest.b)]
+	}
+	if r.flags&hasFallback != 0 {
+		r.fallback = rest.take()
+	}
+}
+
+// refused says that the verdict wants no redirect at all.
+func (r *resolution) refused() bool {
+	switch r.visit.Action {
+	case affiliate.Block:
+		return true
+	case affiliate.Decoy:
+		r.decision.Why |= affiliate.WhyDecoy
+		return r.flags&blocksBots != 0
+	}
+	return false
+}
+
+// fallBack sends the visit to the link's fallback, or the site's default.
+func (r *resolution) fallBack() {
+	if r.fallback == nil {
+		answerDefault(r.site, r.decision, true)
+		return
+	}
+	r.decision.Outcome, r.decision.Code = affiliate.FellBack, 302
+	r.expand(r.fallback)
+}
+
+// creditPartner finds the partner of the visit: from the path, else the
+// program's parameter. One who is not active leaves the link's own in place.
+func (r *resolution) creditPartner() {
+	if r.program == nil {
+		return
+	}
+	code, named := r.partner, r.partner != ""
+	if !named {
+		if code, named = queryValue(r.visit.Query, r.program.PartnerParam); !named || code == "" {
+			return
+		}
+		code = strings.ToLower(code)
+	}
+	d := r.decision
+	status, known := r.program.partners[code]
+	switch {
+	case !known:
+		d.Why |= affiliate.WhyPartnerUnknown
+	case status != affiliate.Active:
+		d.Why |= affiliate.WhyPartnerPaused
+	default:
+		d.Partner = code
+		d.Why = d.Why&^affiliate.WhyPartnerDefault | affiliate.WhyPartner
+	}
+}
+
+// choose finds the destination: of the first rule whose conditions hold, else the
+// link's own. It is false when the visit was sent to the fallback instead.
+func (r *resolution) choose(rest *reader) bool {
+	own := *rest
+	skipDestinations(rest)
+	if r.flags&hasRules != 0 {
+		for n := rest.uvarint(); n > 0; n-- {
+			rule := reader{rest.take()}
+			id := rule.string()
+			if r.allHold(&rule) {
+				r.decision.Rule = id
+				r.decision.Why |= affiliate.WhyRule
+				return r.share(&rule, id)
+			}
+		}
+	}
+	return r.share(&own, "")
+}
+
+func (r *resolution) allHold(rule *reader) bool {
+	all := true
+	for n := rule.uvarint(); n > 0; n-- {
+		condition := rule.take()
+		all = all && holds(condition, r.visit)
+	}
+	return all
+}
+
+func skipDestinations(rest *reader) {
+	n := rest.uvarint()
+	rest.uvarint()
+	for ; n > 0; n-- {
+		rest.skip()
+	}
+}
+
+// share picks among destinations by the visitor's bucket. When the pick is down,
+// it picks again among those that are up, so only its own visitors move.
+func (r *resolution) share(list *reader, salt string) bool {
+	n, total := list.uvarint(), int(list.uvarint())
+	if n == 1 {
+		_, r.chosen = readTarget(list.take())
+	} else {
+		r.decision.Why |= affiliate.WhyShared
+		r.chosen = r.pick(*list, n, total, salt, "", false)
+	}
+	if !r.chosen.down {
+		return true
+	}
+	return r.replaceDown(*list, n, salt)
+}
+
+// replaceDown finds another destination for a visitor whose own is down. With
+// none up, the fallback answers; without a fallback the first pick stays, since a
+// merchant's own error page is better than ours.
+func (r *resolution) replaceDown(list reader, n uint64, salt string) bool {
+	up := 0
+	if n > 1 {
+		for rest, i := list, n; i > 0; i-- {
+			if weight, t := readTarget(rest.take()); !t.down {
+				up += weight
+			}
+		}
+	}
+	if up > 0 {
+		r.chosen = r.pick(list, n, up, salt, "~", true)
+		r.decision.Why |= affiliate.WhyDestinationDown
+		return true
+	}
+	r.decision.Why |= affiliate.WhyAllDown
+	if r.fallback != nil {
+		r.fallBack()
+		return false
+	}
+	return true
+}
+
+// pick returns the destination in whose share of the total weight the visitor's
+// bucket lies.
+func (r *resolution) pick(list reader, n uint64, total int, salt, attempt string, onlyUp bool) (chosen target) {
+	visitor := r.visit.Visitor
+	if visitor == "" {
+		visitor = r.visit.ClickID
+	}
+	at := affiliate.Share(affiliate.VisitorBucket(visitor, r.decision.Link, salt, attempt), total)
+	for ; n > 0; n-- {
+		weight, t := readTarget(list.take())
+		if onlyUp && t.down {
+			continue
+		}
+		if at < weight {
+			return t
+		}
+		at -= weight
+	}
+	panic("BUG: the weights of a compiled link do not sum to their total")
+}
+
+func readTarget(b []byte) (weight int, t target) {
+	r := reader{b}
+	weight = int(r.uvarint())
+	t.down = r.byte() == 1
+	t.id = r.string()
+	t.templates = r
+	return weight, t
+}
+
+// deepLinkParam is the visit's parameter that chooses the merchant's page.
+const deepLinkParam = "url"
+
+func (r *resolution) chooseDeepLink() {
+	page, asked := queryValue(r.visit.Query, deepLinkParam)
+	if !asked || page == "" {
+		return
+	}
+	if r.flags&takesDeepLink == 0 || r.program == nil || !r.program.DeepLink.AllowsDeepLink(page) {
+		r.decision.Why |= affiliate.WhyDeepLinkRefused
+		return
+	}
+	r.decision.Why |= affiliate.WhyDeepLink
+	r.page = page
+}

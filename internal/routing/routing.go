@@ -1,0 +1,212 @@
+// Package routing decides where a visit leads. A Table holds every site, program
+// and link in compiled form and never changes; Resolve is a pure function of the
+// table and the visit. A Holder publishes tables: readers take one pointer and see
+// one consistent state, writers put the next table beside it.
+//
+// Links live in two layers. The base is one block of bytes without a single
+// pointer, usually a memory-mapped file: an open-addressing index into records
+// packed one after the other. The overlay is a small persistent map of what has
+// changed since; a change copies one shard of it, however many links there are.
+// When the overlay has grown, a new base is written in the background.
+//
+// Everything is also on disk: the base, and a log of the changes since. A process
+// that finds its folder serves at once, with no other part of Sluice alive.
+package routing
+
+import (
+	"math/bits"
+	"strings"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+)
+
+// Table is all that decisions are made from. It never changes.
+type Table struct {
+	seq     int64
+	world   *world
+	base    *base
+	overlay shards[[]byte] // compiled record, or nil for a link that is gone
+	changed int            // entries in overlay
+	links   int
+}
+
+// Seq is the number of the last change that the table contains.
+func (t *Table) Seq() int64 { return t.seq }
+
+// Links is how many links the table holds.
+func (t *Table) Links() int { return t.links }
+
+// Sites lists the table's sites.
+func (t *Table) Sites() []affiliate.Site {
+	var sites []affiliate.Site
+	for i := range t.world.sites {
+		if t.world.sites[i].ID != "" {
+			sites = append(sites, t.world.sites[i])
+		}
+	}
+	return sites
+}
+
+// Resolve decides where the visit leads and writes it to d, whose buffer it
+// reuses. It performs no I/O and allocates nothing for a canonical name on a link
+// without time zones. d's strings stay valid as long as the table is in use.
+func (t *Table) Resolve(v *affiliate.Visit, d *affiliate.Decision) {
+	d.Reset()
+	siteIndex, ok := t.world.siteFor(v.Host)
+	if !ok {
+		d.Outcome, d.Code, d.Why = affiliate.Missing, 404, affiliate.WhyUnknownHost
+		return
+	}
+	site := &t.world.sites[siteIndex]
+	d.Site = site.ID
+	name, below := nameInPath(v.Path, site.Prefix)
+	if !below {
+		t.answerUnknown(site, d, name == "" && v.Path == "/")
+		return
+	}
+	slug, canonical := affiliate.CanonicalSlug(name)
+	if !canonical {
+		t.answerUnknown(site, d, true)
+		return
+	}
+	d.Slug = slug
+	record, partner := t.find(uint16(siteIndex), slug)
+	if record == nil {
+		t.answerUnknown(site, d, true)
+		return
+	}
+	r := resolution{table: t, site: site, visit: v, decision: d, partner: partner}
+	r.follow(record)
+}
+
+// answerUnknown sends a visit that names no link to the site's default.
+func (t *Table) answerUnknown(site *affiliate.Site, d *affiliate.Decision, named bool) {
+	d.Why |= affiliate.WhyUnknownName
+	answerDefault(site, d, named)
+}
+
+// answerDefault is what a visitor gets who cannot be sent to a destination.
+func answerDefault(site *affiliate.Site, d *affiliate.Decision, named bool) {
+	if named && site.DefaultURL != "" {
+		d.Outcome, d.Code = affiliate.Defaulted, 302
+		d.URL = append(d.URL, site.DefaultURL...)
+		return
+	}
+	d.Outcome, d.Code = affiliate.Missing, 404
+}
+
+// find returns the record of a name. A name whose last part is not part of a slug
+// is tried without it: "the-thing/anna" is the link "the-thing", visited through
+// the partner "anna", when no link of that whole name exists and the shorter one
+// belongs to a program.
+func (t *Table) find(site uint16, slug string) (record []byte, partner string) {
+	if record = t.lookup(site, slug); record != nil {
+		return record, ""
+	}
+	i := strings.LastIndexByte(slug, '/')
+	if i < 0 {
+		return nil, ""
+	}
+	record = t.lookup(site, slug[:i])
+	if record == nil || recordFlags(record)&hasProgram == 0 {
+		return nil, ""
+	}
+	return record, slug[i+1:]
+}
+
+// lookup returns the compiled record of a canonical slug, or nil.
+func (t *Table) lookup(site uint16, slug string) []byte {
+	h := hashName(site, slug)
+	if t.changed > 0 {
+		if record, ok := t.overlay.get(h, site, slug); ok {
+			return record
+		}
+	}
+	return t.base.find(h, site, slug)
+}
+
+// nameInPath cuts the site's prefix from a request path, both percent-decoded and
+// compared without regard to case or doubled slashes. below is false for a path
+// that is not under the prefix, or whose escapes are broken.
+func nameInPath(path, prefix string) (name string, below bool) {
+	if rest, ok := strings.CutPrefix(path, prefix); ok && strings.IndexByte(rest, '%') < 0 {
+		return rest, rest != "" || prefix != "/"
+	}
+	decoded, ok := unescapePath(path)
+	if !ok {
+		return "", false
+	}
+	rest := strings.TrimLeft(decoded, "/")
+	for _, want := range strings.Split(strings.Trim(prefix, "/"), "/") {
+		if want == "" {
+			continue
+		}
+		part, tail, _ := strings.Cut(rest, "/")
+		if !strings.EqualFold(part, want) {
+			return "", false
+		}
+		rest = strings.TrimLeft(tail, "/")
+	}
+	return rest, rest != ""
+}
+
+// unescapePath percent-decodes a path once.
+func unescapePath(s string) (string, bool) {
+	if strings.IndexByte(s, '%') < 0 {
+		return s, true
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			b = append(b, s[i])
+			continue
+		}
+		if i+2 >= len(s) {
+			return "", false
+		}
+		hi, lo := unhex(s[i+1]), unhex(s[i+2])
+		if hi > 15 || lo > 15 {
+			return "", false
+		}
+		b = append(b, hi<<4|lo)
+		i += 2
+	}
+	return string(b), true
+}
+
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return c | 0x20 - 'a' + 10
+	}
+	return 0xff
+}
+
+// hashName is the hash of a name in index and overlay. It is part of the base's
+// file format: changing it means a new format version.
+func hashName(site uint16, slug string) uint64 {
+	const k0, k1 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
+	h := uint64(site)*k1 ^ uint64(len(slug))*k0
+	for len(slug) >= 8 {
+		h = mix(h^load64(slug), k1)
+		slug = slug[8:]
+	}
+	var tail uint64
+	for i := 0; i < len(slug); i++ {
+		tail |= uint64(slug[i]) << (8 * i)
+	}
+	return mix(h^tail, k0)
+}
+
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0xa0761d6478bd642f, b)
+	return hi ^ lo
+}
+
+func load64(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
