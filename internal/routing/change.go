@@ -9,7 +9,7 @@ import (
 // Change is one step from a table to the next. Exactly one of the nouns is set.
 type Change struct {
 	// Seq is the catalog's number of the change; tables are in the order of it.
-	Seq int64 `json:"seq"`
+	Seq         int64              `json:"seq"`
 	Site        *affiliate.Site    `json:"site,omitempty"`
 	SiteGone    string             `json:"site_gone,omitempty"`
 	Program     *affiliate.Program `json:"program,omitempty"`

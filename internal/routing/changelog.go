@@ -15,17 +15,18 @@ import (
 	"strconv"
 )
 
-// changeLog is the list of changes since the base was written: one line each, the
-// CRC-32C of the document in eight hex digits, a space, the document as JSON. A
-// torn last line is normal after a crash and is cut off; the catalog still has the
-// change.
+// changeLog is the list of changes since the base was written. Each line is what
+// was applied together: the CRC-32C of the document in eight hex digits, a space,
+// and a JSON array of changes. A torn last line is normal after a crash and is cut
+// off, whole: a program is never replayed without the links that were recompiled
+// for it. The catalog still has the changes.
 type changeLog struct {
 	path string
 	f    *os.File
 	seq  int64 // last change in the file
 }
 
-func openChangeLog(path string, apply func(Change) error, logger *slog.Logger) (*changeLog, error) {
+func openChangeLog(path string, apply func([]Change) error, logger *slog.Logger) (*changeLog, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the log of link changes cannot be opened: %w", err)
@@ -48,7 +49,7 @@ func openChangeLog(path string, apply func(Change) error, logger *slog.Logger) (
 
 // replay applies every whole line and returns where the last one ends. An error
 // means that what follows is more than a torn last line.
-func (l *changeLog) replay(apply func(Change) error) (good int64, err error) {
+func (l *changeLog) replay(apply func([]Change) error) (good int64, err error) {
 	r := bufio.NewReaderSize(l.f, 1<<16)
 	for {
 		line, err := r.ReadBytes('\n')
@@ -58,25 +59,32 @@ func (l *changeLog) replay(apply func(Change) error) (good int64, err error) {
 		if err != nil {
 			return good, err
 		}
-		c, err := parseChange(line)
+		changes, err := parseChanges(line)
 		if err != nil {
 			return good, err
 		}
-		if err := apply(c); err != nil {
+		if err := apply(changes); err != nil {
 			return good, err
 		}
-		l.seq = max(l.seq, c.Seq)
+		l.seq = max(l.seq, lastSeq(changes))
 		good += int64(len(line))
 	}
 }
 
-func parseChange(line []byte) (c Change, err error) {
+func parseChanges(line []byte) (changes []Change, err error) {
 	sum, doc, found := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
 	want, err := strconv.ParseUint(string(sum), 16, 32)
 	if !found || err != nil || crc32.Checksum(doc, castagnoli) != uint32(want) {
-		return c, errors.New("a line's checksum does not hold")
+		return nil, errors.New("a line's checksum does not hold")
 	}
-	return c, json.Unmarshal(doc, &c)
+	return changes, json.Unmarshal(doc, &changes)
+}
+
+func lastSeq(changes []Change) int64 {
+	if len(changes) == 0 {
+		return 0
+	}
+	return changes[len(changes)-1].Seq
 }
 
 // keepTail copies what cannot be read to a file of its own.
@@ -93,21 +101,17 @@ func (l *changeLog) keepTail(from int64) error {
 }
 
 func (l *changeLog) append(changes []Change) error {
-	var b bytes.Buffer
-	for i := range changes {
-		doc, err := json.Marshal(&changes[i])
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&b, "%08x %s\n", crc32.Checksum(doc, castagnoli), doc)
+	doc, err := json.Marshal(changes)
+	if err != nil {
+		return err
 	}
-	if _, err := l.f.Write(b.Bytes()); err != nil {
+	if _, err := fmt.Fprintf(l.f, "%08x %s\n", crc32.Checksum(doc, castagnoli), doc); err != nil {
 		return err
 	}
 	if err := l.f.Sync(); err != nil {
 		return err
 	}
-	l.seq = max(l.seq, changes[len(changes)-1].Seq)
+	l.seq = max(l.seq, lastSeq(changes))
 	return nil
 }
 
@@ -142,7 +146,7 @@ func copyChangesAfter(to io.Writer, from io.Reader, seq int64) error {
 		if err != nil {
 			return err
 		}
-		if c, err := parseChange(line); err == nil && c.Seq > seq {
+		if changes, err := parseChanges(line); err == nil && lastSeq(changes) > seq {
 			if _, err := w.Write(line); err != nil {
 				return err
 			}

@@ -84,11 +84,11 @@ func (h *Holder) setAside(reason error) {
 // openLog replays the changes since the base was written.
 func (h *Holder) openLog() (err error) {
 	inBase := h.Current().seq
-	h.log, err = openChangeLog(h.path()+".changes", func(c Change) error {
-		if c.Seq <= inBase {
+	h.log, err = openChangeLog(h.path()+".changes", func(changes []Change) error {
+		if lastSeq(changes) <= inBase {
 			return nil
 		}
-		next, err := h.Current().with([]Change{c})
+		next, err := h.Current().with(changes)
 		if err != nil {
 			return err
 		}
