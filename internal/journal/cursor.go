@@ -107,7 +107,7 @@ func (c *cursor) forget() { c.buf = c.buf[:0] }
 // it. A record's sequence must lie above floor and at most at ceiling.
 func (c *cursor) peek(offset, limit int64, floor, ceiling uint64) (frame, verdict, fault, error) {
 	head, err := c.window(offset, frameBytes, limit)
-	if err != nil || len(head) < frameBytes {
+	if err != nil || len(head) < 4 {
 		return frame{}, isEmpty, faultHole, err
 	}
 	length := binary.LittleEndian.Uint32(head)
@@ -118,8 +118,11 @@ func (c *cursor) peek(offset, limit int64, floor, ceiling uint64) (frame, verdic
 		return frame{}, isEmpty, faultHole, nil
 	}
 	end := offset + int64(length)
-	if length < frameBytes || length > frameBytes+MaxPayloadBytes || end > limit {
+	if length < frameBytes || length > frameBytes+MaxPayloadBytes {
 		return frame{}, isBad, faultLength, nil
+	}
+	if end > limit || len(head) < frameBytes {
+		return frame{}, isBad, faultEnd, nil
 	}
 	want := binary.LittleEndian.Uint32(head[4:])
 	sequence := binary.LittleEndian.Uint64(head[8:])
@@ -133,7 +136,7 @@ func (c *cursor) peek(offset, limit int64, floor, ceiling uint64) (frame, verdic
 	case err != nil:
 		return frame{}, isBad, faultNone, err
 	case len(b) < int(length):
-		return frame{}, isBad, faultLength, nil
+		return frame{}, isBad, faultEnd, nil
 	case checksum(length, b[8:length]) != want:
 		if c.disk {
 			return frame{}, isBad, faultDisk, nil

@@ -56,7 +56,8 @@ type fault uint8
 
 const (
 	faultNone     fault = iota
-	faultLength         // the length is smaller than a frame or reaches beyond the end
+	faultLength         // the length is smaller than a frame or longer than any record
+	faultEnd            // the length reaches beyond the end of the segment
 	faultChecksum       // the checksum does not match
 	faultSequence       // whole, but older than what came before
 	faultHole           // zeros where a record must be
@@ -67,6 +68,8 @@ func (f fault) reason() string {
 	switch f {
 	case faultLength:
 		return "the record's length is impossible"
+	case faultEnd:
+		return "the record reaches beyond the end of the segment"
 	case faultChecksum:
 		return "the record's checksum does not match"
 	case faultSequence:

@@ -114,7 +114,7 @@ type segmentInfo struct {
 	bytes   int64
 	first   uint64 // first sequence, 0 if unknown
 	foreign bool   // another format version: never touched
-	damaged bool   // somebody met damage in it
+	damage  string // the first damage that somebody met in it
 	clean   bool   // somebody read all of it without damage
 }
 
@@ -237,10 +237,10 @@ func (j *Journal) roll() error {
 	if next == nil {
 		return ErrFull
 	}
-	if err := next.activate(j.sequence); err != nil {
-		// It stays behind unused; its name is on the disk, so its number is spent.
+	if next.unlinked() || next.activate(j.sequence) != nil {
+		// It stays behind unused, and its number is spent.
 		j.retire(next, 0)
-		j.markDamaged(next.number)
+		j.markDamaged(next.number, "it could not be used: "+errFault.Error())
 		j.askForSegment()
 		return ErrFull
 	}
@@ -279,9 +279,10 @@ func (j *Journal) takeReady() *segment {
 	}
 }
 
-// abandon leaves a segment whose map has failed. What is in it is kept and read.
+// abandon leaves a segment whose map has failed or whose file was deleted. What is
+// still in it is kept and read.
 func (j *Journal) abandon() {
-	j.markDamaged(j.current.number)
+	j.markDamaged(j.current.number, "writing to it ended early: "+errFault.Error())
 	j.retire(j.current, j.offset)
 	j.current = nil
 }

@@ -133,8 +133,13 @@ func (j *Journal) edit(number uint64, change func(*segmentInfo)) {
 	}
 }
 
-func (j *Journal) markDamaged(number uint64) {
-	j.edit(number, func(s *segmentInfo) { s.damaged = true })
+// markDamaged keeps a segment from being deleted, and the first reason for it.
+func (j *Journal) markDamaged(number uint64, reason string) {
+	j.edit(number, func(s *segmentInfo) {
+		if s.damage == "" {
+			s.damage = reason
+		}
+	})
 }
 
 func (j *Journal) resize(number uint64, bytes int64) {

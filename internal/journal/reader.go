@@ -29,7 +29,6 @@ type Reader struct {
 	source source
 	want   uint64 // the segment to open next, or any after it
 	offset int64  // where to begin in it, if it is exactly that one
-	asked  bool   // want was asked for by the caller and must not be missing
 
 	cur    cursor
 	file   *os.File // nil between segments
@@ -38,7 +37,8 @@ type Reader struct {
 	head   header
 
 	last    uint64 // sequence of the last record delivered or known of, 0 if unknown
-	prev    uint64 // number of the segment read before, 0 if unknown
+	before  uint64 // number of the segment read before, or that would have been
+	follows bool   // before is known, so that what is missing behind it can be told
 	missing string // segments absent before this one, not told yet
 	quiet   int64  // where a segment in use was last searched and nothing more was found
 	told    int64  // damage before this offset of the segment has been told
@@ -68,8 +68,8 @@ type source interface {
 
 func newReader(s source, from Position) *Reader {
 	return &Reader{
-		source: s, want: max(from.Segment, 1), offset: from.Offset, asked: !from.IsZero(),
-		wake: make(chan struct{}, 1),
+		source: s, want: max(from.Segment, 1), offset: from.Offset,
+		before: max(from.Segment, 1) - 1, follows: !from.IsZero(), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -268,8 +268,8 @@ func tailDamage(segment uint64, from, end int64, why fault) Damage {
 // leave closes the segment that has been read to its end.
 func (r *Reader) leave() error {
 	err := r.file.Close()
-	r.file, r.prev, r.want, r.offset = nil, r.number, r.number+1, headerBytes
-	r.asked = false
+	r.file, r.want, r.offset = nil, r.number+1, headerBytes
+	r.before, r.follows = r.number, true
 	return err
 }
 
@@ -284,10 +284,8 @@ func (r *Reader) openNext() error {
 			return io.EOF
 		}
 		f, err := r.source.open(n)
-		if errors.Is(err, fs.ErrNotExist) && n >= r.want { // released meanwhile
-			if n == r.want {
-				r.want, r.offset = n+1, headerBytes
-			}
+		if errors.Is(err, fs.ErrNotExist) { // released meanwhile, or taken away
+			r.want, r.offset = n+1, headerBytes
 			continue
 		}
 		if err != nil {
@@ -323,7 +321,7 @@ func (r *Reader) enter(n uint64, f *os.File) (foreign bool, err error) {
 	if bad == headerForeign {
 		r.tell(foreignDamage(n, r.size, head.version))
 		err := r.leave()
-		r.last, r.prev = 0, 0
+		r.last, r.follows = 0, false
 		return true, err
 	}
 	if bad == headerSound && head.number != n {
@@ -368,11 +366,7 @@ func (r *Reader) anchor(bad headerFault) {
 // missingBefore names the segments that must have lain between the one read before
 // and this one, by the number that this one's header gives as its predecessor.
 func (r *Reader) missingBefore(bad headerFault) string {
-	before := r.prev
-	if r.asked && r.number > r.want {
-		before = r.want - 1
-	}
-	if before == 0 && !(r.asked && r.number > r.want) {
+	if !r.follows {
 		return ""
 	}
 	previous := r.number - 1
@@ -380,12 +374,12 @@ func (r *Reader) missingBefore(bad headerFault) string {
 		previous = r.head.previous
 	}
 	switch {
-	case previous <= before:
+	case previous <= r.before:
 		return ""
-	case previous == before+1:
+	case previous == r.before+1:
 		return fmt.Sprintf("segment %d is missing", previous)
 	default:
-		return fmt.Sprintf("segments %d to %d are missing", before+1, previous)
+		return fmt.Sprintf("segments %d to %d are missing", r.before+1, previous)
 	}
 }
 

@@ -91,7 +91,9 @@ func (j *Journal) surveyEnd() (last uint64, unused []uint64, err error) {
 			return 0, nil, err
 		}
 		last = max(last, s.last)
-		info.damaged = len(s.damages) > 0
+		if len(s.damages) > 0 {
+			info.damage = s.damages[0].String()
+		}
 		if s.unused() {
 			unused = append(unused, info.number)
 			continue

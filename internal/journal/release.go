@@ -45,7 +45,7 @@ func (j *Journal) releasable(before Position) []segmentInfo {
 func (j *Journal) releaseSegment(info segmentInfo) error {
 	path := filepath.Join(j.dir, segmentName(info.number))
 	var damages []Damage
-	if info.damaged || !info.clean {
+	if info.damage != "" || !info.clean {
 		s, err := surveySegment(j.dir, info.number)
 		switch {
 		case errors.Is(err, os.ErrNotExist): // somebody else took it away
@@ -57,7 +57,7 @@ func (j *Journal) releaseSegment(info segmentInfo) error {
 		damages = s.damages
 	}
 	var err error
-	if info.damaged || len(damages) > 0 {
+	if info.damage != "" || len(damages) > 0 {
 		err = j.setAside(info, damages)
 	} else {
 		err = os.Remove(path)
@@ -89,11 +89,13 @@ func (j *Journal) setAside(info segmentInfo, damages []Damage) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s: journal segment %d was released with damage in it and set aside instead of deleted.\n",
 		j.options.Now().UTC().Format("2006-01-02T15:04:05Z"), info.number)
+	known := false // what was met when it was in use may not show in the file alone
 	for _, d := range damages {
 		fmt.Fprintf(&text, "%s\n", d)
+		known = known || d.String() == info.damage
 	}
-	if len(damages) == 0 {
-		text.WriteString("the disk failed while it was written, read or synced; what is in it now is whole\n")
+	if !known && info.damage != "" {
+		fmt.Fprintf(&text, "%s\n", info.damage)
 	}
 	text.WriteString("Its whole records had been read. Delete both files when you have no more use for them.\n")
 	j.counters.setAsideFiles.Add(1)

@@ -94,6 +94,13 @@ func (s *segment) release() error {
 	return errors.Join(err, s.file.Close())
 }
 
+// unlinked reports whether the file has been deleted by somebody else: what is written
+// to it ends with the process.
+func (s *segment) unlinked() bool {
+	var stat unix.Stat_t
+	return unix.Fstat(int(s.file.Fd()), &stat) == nil && stat.Nlink == 0
+}
+
 // activate enters the first sequence into the header, just before the first record.
 func (s *segment) activate(first uint64) error {
 	return guard(s.bytes, func() { putFirst(s.bytes, first) })

@@ -59,7 +59,7 @@ func (l *live) damaged(d Damage) {
 	j := (*Journal)(l)
 	j.counters.damages.Add(1)
 	if d.Bytes > 0 {
-		j.markDamaged(d.Segment)
+		j.markDamaged(d.Segment, d.String())
 	}
 	j.log.Warn("damage in the journal", "segment", d.Segment, "offset", d.Offset, "bytes", d.Bytes, "records", d.Records, "reason", d.Reason, "hint", d.Hint)
 }

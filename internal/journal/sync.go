@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -41,13 +42,26 @@ func (j *Journal) Sync() error {
 	// current may have become full since, and is then synced up to here now and to
 	// its end the next time. Nobody unmaps it without syncMu.
 	if current != nil && current.bytes != nil {
-		if err := current.sync(offset); err != nil {
-			failed = errors.Join(failed, err)
-			j.markDamaged(current.number)
-		}
+		failed = errors.Join(failed, j.syncCurrent(current, offset))
 	}
 	j.noteSync(end, failed)
 	return failed
+}
+
+func (j *Journal) syncCurrent(s *segment, offset int64) error {
+	if err := s.sync(offset); err != nil {
+		j.markDamaged(s.number, err.Error())
+		return err
+	}
+	if !s.unlinked() {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.current == s {
+		j.abandon()
+	}
+	return fmt.Errorf("%s was deleted while records were appended to it; those in it are lost when this process ends", s.path)
 }
 
 // syncFull syncs the full segments and unmaps them.
@@ -63,7 +77,7 @@ func (j *Journal) syncFull() error {
 	for _, s := range full {
 		if err := s.sync(s.used); err != nil {
 			failed = errors.Join(failed, err)
-			j.markDamaged(s.number)
+			j.markDamaged(s.number, err.Error())
 		}
 		failed = errors.Join(failed, s.release())
 		j.unsynced.Add(-1)
