@@ -154,9 +154,10 @@ const (
 	ReasonNotNavigation                     // loaded as an image, frame or script, not followed
 	ReasonNoBrowser                         // lacks what every browser sends
 	ReasonKnownCrawler                      // a crawler by the pipeline's list
+	ReasonTool                              // a command-line tool or a library, such as curl
 )
 
-var reasonNames = [...]string{"declared_bot", "no_user_agent", "not_navigation", "no_browser", "known_crawler"}
+var reasonNames = [...]string{"declared_bot", "no_user_agent", "not_navigation", "no_browser", "known_crawler", "tool"}
 
 // Strings lists the reasons by name.
 func (r Reasons) Strings() []string {

@@ -137,7 +137,7 @@ func holds(condition []byte, v *affiliate.Visit) bool {
 	case condReferrer:
 		return anyValue(&r, affiliate.URLHost(v.Referrer), referrerMatches)
 	case condQuery:
-		value, present := queryValue(v.Query, r.string())
+		value, present := affiliate.QueryValue(v.Query, r.string())
 		if !present {
 			return r.byte() == 1
 		}
@@ -272,39 +272,4 @@ func zone(name string) (*time.Location, error) {
 	next[strings.Clone(name)] = loc
 	zones.CompareAndSwap(known, &next)
 	return loc, nil
-}
-
-// queryValue returns the first value of a parameter, decoded. The name is compared
-// as it was sent.
-func queryValue(query, name string) (value string, present bool) {
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		key, v, _ := strings.Cut(pair, "=")
-		if key == name {
-			return unescapeQuery(v), true
-		}
-	}
-	return "", false
-}
-
-// unescapeQuery decodes a form value: "+" is a space, and an escape that is broken
-// stays as it is.
-func unescapeQuery(s string) string {
-	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
-		return s
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '+':
-			b = append(b, ' ')
-		case c == '%' && i+2 < len(s) && unhex(s[i+1]) < 16 && unhex(s[i+2]) < 16:
-			b = append(b, unhex(s[i+1])<<4|unhex(s[i+2]))
-			i += 2
-		default:
-			b = append(b, c)
-		}
-	}
-	return string(b)
 }

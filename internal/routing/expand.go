@@ -119,7 +119,7 @@ func (r *resolution) macro(m affiliate.Macro, name string, raw bool) {
 }
 
 func (r *resolution) visitorValue(name string, raw bool) {
-	value, _ := queryValue(r.visit.Query, name)
+	value, _ := affiliate.QueryValue(r.visit.Query, name)
 	r.decision.URL = appendEscaped(r.decision.URL, cut(value), raw)
 }
 

@@ -140,7 +140,7 @@ func (r *resolution) creditPartner() {
 	}
 	code, named := r.partner, r.partner != ""
 	if !named {
-		if code, named = queryValue(r.visit.Query, r.program.PartnerParam); !named || code == "" {
+		if code, named = affiliate.QueryValue(r.visit.Query, r.program.PartnerParam); !named || code == "" {
 			return
 		}
 		code = strings.ToLower(code)
@@ -269,7 +269,7 @@ func readTarget(b []byte) (weight int, t target) {
 const deepLinkParam = "url"
 
 func (r *resolution) chooseDeepLink() {
-	page, asked := queryValue(r.visit.Query, deepLinkParam)
+	page, asked := affiliate.QueryValue(r.visit.Query, deepLinkParam)
 	if !asked || page == "" {
 		return
 	}

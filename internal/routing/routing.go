@@ -132,7 +132,7 @@ func nameInPath(path, prefix string) (name string, below bool) {
 	if rest, ok := strings.CutPrefix(path, prefix); ok && strings.IndexByte(rest, '%') < 0 {
 		return rest, rest != "" || prefix != "/"
 	}
-	decoded, ok := unescapePath(path)
+	decoded, ok := affiliate.UnescapePath(path)
 	if !ok {
 		return "", false
 	}
@@ -148,40 +148,6 @@ func nameInPath(path, prefix string) (name string, below bool) {
 		rest = strings.TrimLeft(tail, "/")
 	}
 	return rest, rest != ""
-}
-
-// unescapePath percent-decodes a path once.
-func unescapePath(s string) (string, bool) {
-	if strings.IndexByte(s, '%') < 0 {
-		return s, true
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b = append(b, s[i])
-			continue
-		}
-		if i+2 >= len(s) {
-			return "", false
-		}
-		hi, lo := unhex(s[i+1]), unhex(s[i+2])
-		if hi > 15 || lo > 15 {
-			return "", false
-		}
-		b = append(b, hi<<4|lo)
-		i += 2
-	}
-	return string(b), true
-}
-
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10
-	}
-	return 0xff
 }
 
 // hashName is the hash of a name in index and overlay. It is part of the base's
