@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/analytics"
+)
+
+// Status describes the running server. Parts that a server does not have are
+// absent.
+type Status struct {
+	Version       string           `json:"version" doc:"Version of the program." example:"0.1.0"`
+	StartedAt     time.Time        `json:"started_at" doc:"When the server started."`
+	UptimeSeconds int64            `json:"uptime_seconds" doc:"How long it has been running."`
+	DataDir       string           `json:"data_dir,omitempty" doc:"The data folder." example:"/var/lib/sluice"`
+	Links         int64            `json:"links" doc:"Links in the routing table."`
+	TableSeq      int64            `json:"table_seq" doc:"Number of the newest change that redirects follow."`
+	CatalogSeq    int64            `json:"catalog_seq" doc:"Number of the newest change. Redirects follow within moments."`
+	Journal       *JournalStatus   `json:"journal,omitempty" doc:"The journal of clicks."`
+	Pipeline      *PipelineStatus  `json:"pipeline,omitempty" doc:"What carries clicks from the journal to the reports."`
+	Analytics     *analytics.Stats `json:"analytics,omitempty" doc:"What the reports are made from."`
+	Geo           []GeoSource      `json:"geo" doc:"Where countries and networks are known from."`
+	Disk          *DiskStatus      `json:"disk,omitempty" doc:"The disk that the data folder is on."`
+	Warnings      []Warning        `json:"warnings" doc:"What is wrong, most urgent first; empty when all is well."`
+}
+
+// JournalStatus describes the journal of clicks.
+type JournalStatus struct {
+	Segments int64 `json:"segments" doc:"Files."`
+	Bytes    int64 `json:"bytes" doc:"Size on disk."`
+	Dropped  int64 `json:"dropped" doc:"Clicks that could not be kept since the start. Anything but 0 is an alarm."`
+}
+
+// PipelineStatus says how far the reports are behind.
+type PipelineStatus struct {
+	Records int64   `json:"records" doc:"Clicks that are on disk and not yet in the reports."`
+	Bytes   int64   `json:"bytes" doc:"Their size."`
+	Seconds float64 `json:"seconds" doc:"Age of the oldest of them."`
+}
+
+// GeoSource is a file or header that knows countries or networks.
+type GeoSource struct {
+	Name  string     `json:"name" doc:"What it is." example:"built in"`
+	Kind  string     `json:"kind,omitempty" doc:"What it knows." example:"country"`
+	Path  string     `json:"path,omitempty" doc:"The file."`
+	Built *time.Time `json:"built,omitempty" doc:"When its data was made."`
+}
+
+// DiskStatus describes the data folder's disk.
+type DiskStatus struct {
+	FreeBytes  int64 `json:"free_bytes" doc:"Free space."`
+	TotalBytes int64 `json:"total_bytes" doc:"Size."`
+}
+
+// Warning is something that an operator should know.
+type Warning struct {
+	What   string `json:"what" doc:"What is wrong." example:"the disk is almost full: 2.1 GB free"`
+	Where  string `json:"where,omitempty" doc:"Where." example:"/var/lib/sluice"`
+	Remedy string `json:"remedy,omitempty" doc:"What to do." example:"free some space, or move the data folder"`
+}
+
+func (s *server) registerStatus() {
+	handle(s, operation{
+		method: http.MethodGet, path: "/status", id: "getStatus", tag: "Status", access: read,
+		summary: "Show the server's state", description: "Version, sizes, how far the reports are behind, and what is wrong.",
+	}, s.status)
+}
+
+func (s *server) status(ctx context.Context, _ *struct{}) (*struct{ Body Status }, error) {
+	var out struct{ Body Status }
+	if s.Status != nil {
+		out.Body = s.Status(ctx)
+	}
+	b := &out.Body
+	if b.Version == "" {
+		b.Version = s.Version
+	}
+	if b.StartedAt.IsZero() {
+		b.StartedAt = s.started
+	}
+	if b.UptimeSeconds == 0 {
+		b.UptimeSeconds = int64(s.Now().Sub(b.StartedAt).Seconds())
+	}
+	if b.Geo == nil {
+		b.Geo = []GeoSource{}
+	}
+	if b.Warnings == nil {
+		b.Warnings = []Warning{}
+	}
+	return &out, nil
+}
