@@ -11,7 +11,6 @@
 // link. A link that the format cannot express is refused by Write, with the
 // reason, and never written in part.
 //
-// The formats are described in docs/formats/links.md.
 package linkfile
 
 import (
