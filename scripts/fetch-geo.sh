@@ -2,12 +2,12 @@
 # Installs the pinned data packages of geodata/ and puts their files where the
 # next build of the binary embeds them: internal/geo/data/{country,asn}.mmdb,
 # each with a .json that names origin and licence, and the publisher's notice.
-# Does nothing when the files there already are those of the lockfile.
+# Does nothing when the files of the lockfile are there already.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 data=$root/internal/geo/data
-stamp=$data/.lock
+stamp=$root/geodata/node_modules/.built
 
 for tool in node npm; do
 	command -v "$tool" >/dev/null || {
@@ -17,7 +17,7 @@ for tool in node npm; do
 done
 
 mkdir -p "$data"
-if [ -f "$stamp" ] && cat "$root/geodata/package.json" "$root/geodata/package-lock.json" | cmp -s - "$stamp"; then
+if [ -f "$stamp" ] && [ -f "$data/country.mmdb" ] && cat "$root/geodata/package.json" "$root/geodata/package-lock.json" | cmp -s - "$stamp"; then
 	exit 0
 fi
 

@@ -187,8 +187,8 @@ func strangeBot(ua, folded string) string {
 		return Unknown
 	}
 	for _, mark := range []string{"bot", "crawler", "spider"} {
-		if at := strings.Index(folded, mark); at >= 0 {
-			return clip(wordAround(ua, at))
+		if name := namedBy(ua, folded, mark); name != "" {
+			return clip(name)
 		}
 	}
 	if at := strings.Index(folded, "compatible;"); at >= 0 {
@@ -200,6 +200,27 @@ func strangeBot(ua, folded string) string {
 		return clip(name)
 	}
 	return Unknown
+}
+
+// namedBy returns the first name with a mark in it that is not part of an
+// address, as in "http://example.com/bot.html" or "bot@example.com".
+func namedBy(ua, folded, mark string) string {
+	for from := 0; ; {
+		at := strings.Index(folded[from:], mark)
+		if at < 0 {
+			return ""
+		}
+		at += from
+		before := strings.LastIndexAny(ua[:at], " ;(,")
+		piece := ua[before+1:]
+		if end := strings.IndexAny(piece, " ;),"); end >= 0 {
+			piece = piece[:end]
+		}
+		if !strings.Contains(piece, "//") && !strings.Contains(piece, "@") && !strings.Contains(piece, "www.") {
+			return wordAround(ua, at)
+		}
+		from = at + len(mark)
+	}
 }
 
 // wordAround returns the name that a byte is part of.

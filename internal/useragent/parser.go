@@ -90,6 +90,9 @@ func plain(folded string) bool {
 	if strings.HasPrefix(folded, "okhttp/") {
 		return true
 	}
+	if strings.Contains(folded, "compatible") || strings.Count(folded, "(") > 1+strings.Count(folded, " (khtml, like gecko)") {
+		return false // a remark in brackets that browsers do not make
+	}
 	depth, start := 0, -1
 	for i := 0; i <= len(folded); i++ {
 		c := byte(' ')
@@ -116,7 +119,7 @@ func plain(folded string) bool {
 			start = i
 		}
 	}
-	return depth == 0 && strings.HasPrefix(folded, "mozilla/5.0 (") && !strings.Contains(folded, "compatible")
+	return depth == 0 && strings.HasPrefix(folded, "mozilla/5.0 (")
 }
 
 var plainProducts = set("mozilla applewebkit gecko like chrome mobile safari version firefox crios fxios edg edga edgios opr samsungbrowser ddg duckduckgo vivaldi yabrowser")

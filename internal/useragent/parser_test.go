@@ -35,13 +35,15 @@ func TestParse(t *testing.T) {
 
 func TestParseNamesBotsThatNoListKnows(t *testing.T) {
 	for ua, want := range map[string]string{
-		"Mozilla/5.0 (compatible; Some.New-Bot_2/1.0; x@example.com)": "Some.New-Bot_2",
-		"Mozilla/5.0 (compatible; Seekport; +http://example.com/)":    "Seekport",
-		"Nameless/1.0 (http://example.com)":                           "Nameless",
-		"http://":                                                     "http",
-		"Mozilla/5.0 (http://example.com)":                            Unknown,
-		"İİİ bot":                                                     Unknown,
-		strings.Repeat("a", 300) + "bot":                              strings.Repeat("a", botNameBytesMax),
+		"Mozilla/5.0 (compatible; Some.New-Bot_2/1.0; x@example.com)":                 "Some.New-Bot_2",
+		"Mozilla/5.0 (compatible; Seekport; +http://example.com/)":                    "Seekport",
+		"Nameless/1.0 (http://example.com)":                                           "Nameless",
+		"Acme-Spider/2 (https://example.com/bot.html)":                                "Acme-Spider",
+		"Mozilla/5.0 (compatible; Acme/2; https://example.com/bots; bot@example.com)": "Acme",
+		"http://":                          "http",
+		"Mozilla/5.0 (http://example.com)": Unknown,
+		"İİİ bot":                          Unknown,
+		strings.Repeat("a", 300) + "bot":   strings.Repeat("a", botNameBytesMax),
 		"Mozilla/5.0 (Windows NT 6.1) AppleWebKit/537 Chrome/48.0 Safari/537 HubSpot Webthumb": Unknown,
 	} {
 		got := NewParser(Options{}).Parse(ua)
@@ -59,6 +61,8 @@ func TestPlain(t *testing.T) {
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0":                                       true,
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36 Acme":   false,
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Acme/1 Chrome/131.0.0.0 Safari/537.36": false,
+		"Mozilla/5.0 (Windows NT 6.1) AppleWebKit/537.36 (KHTML, like Gecko; Acme) Chrome/27.0 Safari/537.36":                    false,
+		"Mozilla/5.0 (Windows NT 6.1) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/27.0 Safari/537.36 (Acme)":                   false,
 		"Mozilla/5.0 (compatible; Acme)":               false,
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64":     false,
 		"Mozilla/4.0 (compatible; MSIE 8.0; www.a.be)": false,
