@@ -11,6 +11,20 @@
 // link. A link that the format cannot express is refused by Write, with the
 // reason, and never written in part.
 //
+// CSV has a header with at least slug and url; the other columns, in any order
+// and all optional, are those of ColumnNames. Tags are separated by semicolons.
+// Times without a zone are UTC. query is drop, pass or only:NAME;NAME. A link
+// with several destinations has the first in url, weight and variant (its
+// name), and the others in variants as "NAME WEIGHT URL | NAME WEIGHT URL"; name
+// and weight may be left out. Spreadsheets may use url2, weight2, url3, …
+// instead. rules is the JSON list of the link document. Separators are commas,
+// semicolons or tabs, and the header of a ThirstyAffiliates export is understood.
+//
+// JSON lines hold one link document each, as the API has it.
+//
+// Of an nginx configuration the maps over the path are read: keys lose the
+// site's prefix, defaults are told by Reader.Defaults, and entries that a
+// managed link cannot stand for are bad lines.
 package linkfile
 
 import (
