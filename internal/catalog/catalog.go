@@ -14,8 +14,8 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -65,39 +65,25 @@ type Actor struct {
 	Operator bool
 }
 
-// Change is one recorded change, or a notice made of it (see Publisher).
-type Change struct {
-	Seq    int64           `json:"seq"`
-	At     time.Time       `json:"at"`
-	Actor  string          `json:"actor"`
-	Kind   Kind            `json:"kind"`
-	Action Action          `json:"action"`
-	Key    string          `json:"key"`
-	Before json.RawMessage `json:"before,omitempty"`
-	After  json.RawMessage `json:"after,omitempty"`
-}
+// Change is one recorded change, or a notice made of it (see Publisher). Before
+// and After are the documents; one is empty when the thing was created or deleted.
+type Change = store.Change
 
-// Kind is the kind of thing that was changed.
-type Kind string
-
-// The kinds, and what Key is for each.
+// What was changed, and what Key is for each.
 const (
-	KindSite    Kind = "site"    // the site's id
-	KindProgram Kind = "program" // the program's id
-	KindPartner Kind = "partner" // "program/code"
-	KindLink    Kind = "link"    // the link's id in decimal
+	KindSite    = "site"    // the site's id
+	KindProgram = "program" // the program's id
+	KindPartner = "partner" // "program/code"
+	KindLink    = "link"    // the link's id in decimal
 )
 
-// Action is what was done.
-type Action string
-
-// The actions. The last two are notices to the Publisher and never recorded.
+// What was done. The last two are notices to the Publisher and never recorded.
 const (
-	ActionCreate    Action = "create"
-	ActionUpdate    Action = "update"
-	ActionDelete    Action = "delete"
-	ActionRecompile Action = "recompile"
-	ActionReload    Action = "reload"
+	ActionCreate    = "create"
+	ActionUpdate    = "update"
+	ActionDelete    = "delete"
+	ActionRecompile = "recompile"
+	ActionReload    = "reload"
 )
 
 // Catalog is the control plane. It is safe for concurrent use.
@@ -106,116 +92,41 @@ type Catalog struct {
 	publisher Publisher
 	now       func() time.Time
 	logger    *slog.Logger
+	// turn holds one token: the right to change. It is kept until the change is
+	// published, so that notices are in order.
+	turn chan struct{}
 }
+
+// firstSite is what an empty store begins with.
+var firstSite = affiliate.Site{ID: "main"}
+
+// self acts when nobody else does.
+var self = Actor{Name: "sluice", Operator: true}
 
 // Open readies the catalog. In an empty store it creates the site "main", which
 // answers for every host under /go/, in the name of the actor "sluice".
 func Open(ctx context.Context, options Options) (*Catalog, error) {
-	return nil, errUnbuilt
-}
-
-var errUnbuilt = errors.New("catalog: not built yet")
-
-// Site returns a site, or NotFound.
-func (c *Catalog) Site(ctx context.Context, id string) (affiliate.Site, error) {
-	return affiliate.Site{}, errUnbuilt
-}
-
-// Sites returns all sites by id.
-func (c *Catalog) Sites(ctx context.Context) ([]affiliate.Site, error) { return nil, errUnbuilt }
-
-// Program returns a program, or NotFound.
-func (c *Catalog) Program(ctx context.Context, id string) (affiliate.Program, error) {
-	return affiliate.Program{}, errUnbuilt
-}
-
-// Programs returns all programs by id.
-func (c *Catalog) Programs(ctx context.Context) ([]affiliate.Program, error) { return nil, errUnbuilt }
-
-// Partner returns a partner of a program, or NotFound.
-func (c *Catalog) Partner(ctx context.Context, program, code string) (affiliate.Partner, error) {
-	return affiliate.Partner{}, errUnbuilt
-}
-
-// Partners returns the partners of a program by code; "" means of all programs,
-// by program and code.
-func (c *Catalog) Partners(ctx context.Context, program string) ([]affiliate.Partner, error) {
-	return nil, errUnbuilt
-}
-
-// Link returns a link, or NotFound.
-func (c *Catalog) Link(ctx context.Context, id int64) (affiliate.Link, error) {
-	return affiliate.Link{}, errUnbuilt
-}
-
-// LinkBySlug returns the link that a site knows by a name in any spelling, or
-// NotFound. An empty site means the only one.
-func (c *Catalog) LinkBySlug(ctx context.Context, site, slug string) (affiliate.Link, error) {
-	return affiliate.Link{}, errUnbuilt
-}
-
-// LinkFilter chooses links. Empty fields choose all.
-type LinkFilter struct {
-	Site    string
-	Text    string // part of the slug, a destination, a tag or the note; letter case is ignored
-	Tag     string
-	Program string
-	Partner string
-	Status  affiliate.Status
-	// Cursor is LinkPage.Next of the page before; "" for the first page.
-	Cursor string
-	// Limit is 1 to LinkLimitMax; 0 means LinkLimitDefault.
-	Limit int
-}
-
-// Limits of one page of links.
-const (
-	LinkLimitDefault = 50
-	LinkLimitMax     = 1000
-)
-
-// LinkPage is one page of links, newest first.
-type LinkPage struct {
-	Links []affiliate.Link
-	// Next continues after the page's last link; "" when there are no more.
-	Next string
-	// Total is how many links match in all.
-	Total int64
-}
-
-// FindLinks returns one page of the links that match. Paging neither repeats nor
-// misses a link that matches all along, while others come and go.
-func (c *Catalog) FindLinks(ctx context.Context, filter LinkFilter) (LinkPage, error) {
-	return LinkPage{}, errUnbuilt
-}
-
-// Changes returns recorded changes with a Seq above after, oldest first, at most
-// limit (1 to 1000).
-func (c *Catalog) Changes(ctx context.Context, after int64, limit int) ([]Change, error) {
-	return nil, errUnbuilt
-}
-
-// History returns the recorded changes of one thing, newest first, with a Seq
-// below before (0 for the newest), at most limit (1 to 1000).
-func (c *Catalog) History(ctx context.Context, kind Kind, key string, before int64, limit int) ([]Change, error) {
-	return nil, errUnbuilt
-}
-
-// LastSeq returns the number of the newest change; 0 when there is none.
-func (c *Catalog) LastSeq(ctx context.Context) (int64, error) { return 0, errUnbuilt }
-
-// Visitor receives the parts of a snapshot; nil functions skip their part. The
-// order is sites, programs, partners, links; links come by id.
-type Visitor struct {
-	Site    func(affiliate.Site) error
-	Program func(affiliate.Program) error
-	Partner func(affiliate.Partner) error
-	Link    func(affiliate.Link) error
-}
-
-// Snapshot hands out everything as it stood right after the change seq, streaming
-// the links. Later notices of the Publisher continue where it ends. An error of
-// the visitor ends it.
-func (c *Catalog) Snapshot(ctx context.Context, visit Visitor) (seq int64, err error) {
-	return 0, errUnbuilt
+	if options.Store == nil {
+		return nil, errors.New("catalog: Options.Store is missing")
+	}
+	c := &Catalog{store: options.Store, publisher: options.Publisher, now: options.Now, logger: options.Logger,
+		turn: make(chan struct{}, 1)}
+	c.turn <- struct{}{}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
+	sites, err := c.Sites(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(sites) == 0 {
+		if _, err := c.CreateSite(ctx, self, firstSite); err != nil {
+			return nil, fmt.Errorf("creating the first site: %w", err)
+		}
+		c.logger.Info("the first site was created; it answers for every host", "site", firstSite.ID)
+	}
+	return c, nil
 }

@@ -1,0 +1,190 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/store"
+)
+
+// CreateProgram is Catalog.CreateProgram.
+func (e *Edit) CreateProgram(program affiliate.Program) (affiliate.Program, error) {
+	if err := e.operator("programs"); err != nil {
+		return affiliate.Program{}, err
+	}
+	program.Version = 1
+	if err := checkProgram(&program); err != nil {
+		return affiliate.Program{}, err
+	}
+	if err := e.free(store.Program, program.ID, fmt.Sprintf("the program %q", program.ID)); err != nil {
+		return affiliate.Program{}, err
+	}
+	e.programs[program.ID] = &program
+	return program, e.put(store.Program, program.ID, nil, program)
+}
+
+// UpdateProgram is Catalog.UpdateProgram.
+func (e *Edit) UpdateProgram(program affiliate.Program, ifVersion int64) (affiliate.Program, error) {
+	if err := e.operator("programs"); err != nil {
+		return affiliate.Program{}, err
+	}
+	var before affiliate.Program
+	if err := read(e.w.Documents(), store.Program, strings.ToLower(strings.TrimSpace(program.ID)), &before); err != nil {
+		return affiliate.Program{}, err
+	}
+	what := fmt.Sprintf("the program %q", before.ID)
+	if err := fresh(what, before.Version, ifVersion); err != nil {
+		return affiliate.Program{}, err
+	}
+	program.Version = before.Version
+	if err := checkProgram(&program); err != nil {
+		return affiliate.Program{}, err
+	}
+	if same(before, program) {
+		return before, nil
+	}
+	renamed := program
+	renamed.Name = before.Name
+	matters := !same(before, renamed) // the links depend on everything but the name
+	if matters {
+		if err := e.keepsLegal(what, store.LinkQuery{Program: program.ID}, surroundedBy{program: &program}); err != nil {
+			return affiliate.Program{}, err
+		}
+	}
+	program.Version++
+	e.programs[program.ID] = &program
+	if err := e.put(store.Program, program.ID, before, program); err != nil || !matters {
+		return program, err
+	}
+	return program, e.fail(e.recompile(program.ID))
+}
+
+// recompile has the links of a program published again.
+func (e *Edit) recompile(program string) error {
+	query := store.LinkQuery{Program: program, Ascending: true}
+	n, err := e.w.Links().Count(query)
+	if err != nil {
+		return err
+	}
+	if n > ReloadAbove {
+		e.reload = true
+		return nil
+	}
+	seq := e.last
+	return e.w.Links().Find(query, func(l affiliate.Link) error {
+		e.notice(Change{Seq: seq, At: e.now, Actor: e.actor.Name, Kind: KindLink, Action: ActionRecompile, Key: linkKey(l.ID), After: encode(l)})
+		return nil
+	})
+}
+
+// DeleteProgram is Catalog.DeleteProgram.
+func (e *Edit) DeleteProgram(id string, ifVersion int64) error {
+	if err := e.operator("programs"); err != nil {
+		return err
+	}
+	var program affiliate.Program
+	if err := read(e.w.Documents(), store.Program, id, &program); err != nil {
+		return err
+	}
+	what := fmt.Sprintf("the program %q", id)
+	if err := fresh(what, program.Version, ifVersion); err != nil {
+		return err
+	}
+	if err := e.unused(what, store.LinkQuery{Program: id}); err != nil {
+		return err
+	}
+	partners, err := e.w.Documents().List(store.Partner, partnersOf(id))
+	if err != nil {
+		return err
+	}
+	if len(partners) > 0 {
+		return affiliate.Errorf(affiliate.Conflict, "%s still has %d partners, %s first; delete them, or set its status to archived",
+			what, len(partners), strings.TrimPrefix(partners[0].Key, partnersOf(id)))
+	}
+	e.programs[id] = nil
+	return e.remove(store.Program, id, program)
+}
+
+// checkProgram normalises a program and holds it against its rules.
+func checkProgram(program *affiliate.Program) error {
+	if program.DeepLink != nil {
+		own := *program.DeepLink
+		own.Hosts = slices.Clone(own.Hosts)
+		program.DeepLink = &own
+	}
+	program.Normalize()
+	return program.Validate()
+}
+
+// CreatePartner is Catalog.CreatePartner.
+func (e *Edit) CreatePartner(partner affiliate.Partner) (affiliate.Partner, error) {
+	if err := e.operator("partners"); err != nil {
+		return affiliate.Partner{}, err
+	}
+	partner.Version = 1
+	partner.Normalize()
+	if err := partner.Validate(); err != nil {
+		return affiliate.Partner{}, err
+	}
+	program, err := e.program(partner.Program)
+	if err != nil {
+		return affiliate.Partner{}, err
+	}
+	if program == nil {
+		return affiliate.Partner{}, invalid(fmt.Sprintf("the partner %q is not valid", partner.Code), "program", "there is no program %q; create it first", partner.Program)
+	}
+	key := partnerKey(partner.Program, partner.Code)
+	if err := e.free(store.Partner, key, fmt.Sprintf("the partner %q of the program %q", partner.Code, partner.Program)); err != nil {
+		return affiliate.Partner{}, err
+	}
+	e.partners[key] = true
+	return partner, e.put(store.Partner, key, nil, partner)
+}
+
+// UpdatePartner is Catalog.UpdatePartner.
+func (e *Edit) UpdatePartner(partner affiliate.Partner, ifVersion int64) (affiliate.Partner, error) {
+	if err := e.operator("partners"); err != nil {
+		return affiliate.Partner{}, err
+	}
+	partner.Normalize()
+	key := partnerKey(partner.Program, partner.Code)
+	var before affiliate.Partner
+	if err := read(e.w.Documents(), store.Partner, key, &before); err != nil {
+		return affiliate.Partner{}, err
+	}
+	if err := fresh(fmt.Sprintf("the partner %q", partner.Code), before.Version, ifVersion); err != nil {
+		return affiliate.Partner{}, err
+	}
+	if err := partner.Validate(); err != nil {
+		return affiliate.Partner{}, err
+	}
+	partner.Version = before.Version
+	if same(before, partner) {
+		return before, nil
+	}
+	partner.Version++
+	return partner, e.put(store.Partner, key, before, partner)
+}
+
+// DeletePartner is Catalog.DeletePartner.
+func (e *Edit) DeletePartner(program, code string, ifVersion int64) error {
+	if err := e.operator("partners"); err != nil {
+		return err
+	}
+	key := partnerKey(program, code)
+	var partner affiliate.Partner
+	if err := read(e.w.Documents(), store.Partner, key, &partner); err != nil {
+		return err
+	}
+	what := fmt.Sprintf("the partner %q", code)
+	if err := fresh(what, partner.Version, ifVersion); err != nil {
+		return err
+	}
+	if err := e.unused(what, store.LinkQuery{Program: program, Partner: code}); err != nil {
+		return err
+	}
+	e.partners[key] = false
+	return e.remove(store.Partner, key, partner)
+}
