@@ -40,7 +40,7 @@ const bytesMax = 1024
 //     without a flag are innocent words; being taken is all they do, so
 //     that "Cubot", a make of phones, is not read as "bot".
 //  3. The class is the first line that holds:
-//     a. flag bot: bot
+//     a. flag bot or flag tool: bot
 //     b. flag tv: tv
 //     c. flag tablet: tablet
 //     d. flag phone, or Sec-CH-UA-Mobile is "?1": phone
@@ -51,28 +51,36 @@ const bytesMax = 1024
 // What no rule can see: an iPad asks for desktop pages by default and then calls
 // itself a Macintosh, so it is a desktop. Consoles are tv: they play on one.
 func Class(ua, mobileHint string) Device {
+	device, _ := Classify(ua, mobileHint)
+	return device
+}
+
+// Classify is Class, and says as well whether the only programs that the user
+// agent names are tools and libraries, such as curl. Those are bots by class, but
+// do not announce themselves as visiting on their own account.
+func Classify(ua, mobileHint string) (class Device, isTool bool) {
 	flags := scan(ua)
 	switch {
-	case flags&bot != 0:
-		return Bot
+	case flags&(bot|tool) != 0:
+		return Bot, flags&bot == 0
 	case flags&tv != 0:
-		return TV
+		return TV, false
 	case flags&tablet != 0:
-		return Tablet
+		return Tablet, false
 	case flags&phone != 0, mobileHint == "?1":
-		return Phone
+		return Phone, false
 	case flags&android != 0:
-		return Tablet
+		return Tablet, false
 	case flags&desktop != 0:
-		return Desktop
+		return Desktop, false
 	}
-	return Other
+	return Other, false
 }
 
 // IsBot reports whether a user agent names a program that no person steers: a
 // crawler, a link preview, a monitor, a command-line tool or a library. It is
 // rule a of Class.
-func IsBot(ua string) bool { return scan(ua)&bot != 0 }
+func IsBot(ua string) bool { return scan(ua)&(bot|tool) != 0 }
 
 // scan walks a user agent once and gathers the flags of the tokens in it.
 func scan(ua string) (flags flag) {

@@ -1,0 +1,232 @@
+// Package pipeline moves facts after the visitor has gone: the Collector takes
+// click records from the queue, finds out what the request had no time for, and
+// stores them with the position they came from, so each is counted exactly once.
+//
+// A record that cannot be read is set aside with its reason and holds up nothing.
+// An engine that fails is tried again until it works or the pipeline is stopped;
+// until then the journal keeps the records.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/analytics"
+	"github.com/sluicehq/sluice/internal/queue"
+)
+
+// Options of a Collector. Queue, Analytics and Enrich must be set.
+type Options struct {
+	Queue     queue.Queue
+	Analytics analytics.Engine
+	Enrich    *Enricher
+	// SetAside keeps a record that cannot be read. It is called before the record
+	// is passed over; an error stops the collector until it succeeds.
+	SetAside func(queue.Poison) error
+	// BatchRecords is how many clicks are stored in one step; 20,000 when zero.
+	BatchRecords int
+	// Interval is the least time between two stores while clicks trickle in; a
+	// quarter of a second when zero. A backlog is stored without pause.
+	Interval time.Duration
+	Now      func() time.Time
+	Logger   *slog.Logger
+}
+
+// Collector stores the clicks of every source of its queue.
+type Collector struct {
+	options Options
+	recent  *recent
+
+	mu      sync.Mutex
+	sources map[string]queue.Source
+
+	stored, poisoned, retries atomic.Int64
+	lastStored                atomic.Int64 // time of the newest stored click, Unix ms
+	trouble                   atomic.Pointer[string]
+}
+
+// New returns a collector.
+func New(o Options) *Collector {
+	if o.BatchRecords == 0 {
+		o.BatchRecords = 20_000
+	}
+	if o.Interval == 0 {
+		o.Interval = 250 * time.Millisecond
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Collector{options: o, recent: newRecent(), sources: map[string]queue.Source{}}
+}
+
+// Run collects until the context ends. It returns nil then, or the error that
+// kept it from beginning.
+func (c *Collector) Run(ctx context.Context) error {
+	err := c.options.Analytics.Uniques(ctx, c.options.Now().Add(-uniqueWindow), func(v affiliate.VisitorID, link int64, at time.Time) {
+		c.recent.first(v, link, at)
+	})
+	if err != nil {
+		return fmt.Errorf("the visitors of the last day cannot be read from analytics: %w", err)
+	}
+	names, err := c.options.Queue.Sources(ctx)
+	if err != nil {
+		return fmt.Errorf("the sources of clicks cannot be listed: %w", err)
+	}
+	var all sync.WaitGroup
+	for _, name := range names {
+		all.Go(func() { c.collect(ctx, name) })
+	}
+	all.Wait()
+	return nil
+}
+
+// collect keeps one source going whatever happens.
+func (c *Collector) collect(ctx context.Context, name string) {
+	for ctx.Err() == nil {
+		err := c.follow(ctx, name)
+		if err == nil || ctx.Err() != nil || errors.Is(err, queue.ErrClosed) {
+			return
+		}
+		c.report(name, err)
+		pause(ctx, time.Second)
+	}
+}
+
+// report makes trouble visible. Trouble that lasts is logged once.
+func (c *Collector) report(name string, err error) {
+	c.retries.Add(1)
+	text := err.Error()
+	if old := c.trouble.Swap(&text); old == nil || *old != text {
+		c.options.Logger.Error("clicks are not being stored; they wait in the journal", "source", name, "reason", err)
+	}
+}
+
+// follow opens the source where the engine stands and stores batch after batch.
+func (c *Collector) follow(ctx context.Context, name string) error {
+	position, err := c.options.Analytics.Position(ctx, name)
+	if err != nil {
+		return fmt.Errorf("the position of %s cannot be read from analytics: %w", name, err)
+	}
+	source, err := c.options.Queue.Open(ctx, name, position)
+	if err != nil {
+		return fmt.Errorf("the source %s cannot be opened at %q: %w", name, position, err)
+	}
+	defer func() { _ = source.Close() }() // it holds nothing that could be lost
+	c.setSource(name, source)
+	for {
+		began := c.options.Now()
+		taken, err := source.Take(ctx, c.options.BatchRecords)
+		if err != nil {
+			return err
+		}
+		rows, err := c.rows(name, taken)
+		if err != nil {
+			return err
+		}
+		if err := c.store(ctx, source, analytics.Batch{Source: name, From: taken.From, To: taken.To, Rows: rows}); err != nil {
+			return err
+		}
+		if len(taken.Records) < c.options.BatchRecords {
+			pause(ctx, c.options.Interval-c.options.Now().Sub(began))
+		}
+	}
+}
+
+// store appends a batch until the engine has it. The rows are judged already, so
+// the same rows are tried again: judging them twice would make first visits repeats.
+func (c *Collector) store(ctx context.Context, source queue.Source, b analytics.Batch) error {
+	for {
+		err := c.options.Analytics.Append(ctx, b)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, analytics.ErrPosition) || ctx.Err() != nil {
+			return err
+		}
+		c.report(b.Source, err)
+		pause(ctx, time.Second)
+	}
+	c.trouble.Store(nil)
+	c.stored.Add(int64(len(b.Rows)))
+	if n := len(b.Rows); n > 0 {
+		c.lastStored.Store(b.Rows[n-1].Time().UnixMilli())
+	}
+	return source.Commit(ctx, b.To)
+}
+
+// rows reads and enriches a batch's records.
+func (c *Collector) rows(name string, taken queue.Batch) ([]analytics.Row, error) {
+	rows := make([]analytics.Row, 0, len(taken.Records))
+	for _, record := range taken.Records {
+		var row analytics.Row
+		if err := row.DecodeRecord(record); err != nil {
+			c.poisoned.Add(1)
+			if err := c.options.SetAside(queue.Poison{Source: name, Position: taken.From, Record: record, Reason: err.Error()}); err != nil {
+				return nil, fmt.Errorf("a record of %s that cannot be read could not be set aside: %w", name, err)
+			}
+			continue
+		}
+		c.options.Enrich.enrich(&row)
+		row.Unique = row.Valid() && c.recent.first(row.Visitor, row.Link, row.Time())
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func (c *Collector) setSource(name string, s queue.Source) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sources[name] = s
+}
+
+// Stats says how far the pipeline is.
+type Stats struct {
+	Stored   int64     `json:"stored"`   // clicks since the start
+	SetAside int64     `json:"setAside"` // records that could not be read
+	Retries  int64     `json:"retries"`
+	Lag      queue.Lag `json:"lag"`
+	// LagSeconds is the age of the newest stored click while others wait, 0 when
+	// nothing waits.
+	LagSeconds float64 `json:"lagSeconds"`
+	Trouble    string  `json:"trouble,omitempty"` // why storing fails now
+}
+
+// Stats returns the state since the start.
+func (c *Collector) Stats() Stats {
+	s := Stats{Stored: c.stored.Load(), SetAside: c.poisoned.Load(), Retries: c.retries.Load()}
+	c.mu.Lock()
+	for _, source := range c.sources {
+		lag := source.Lag()
+		s.Lag.Records += lag.Records
+		s.Lag.Bytes += lag.Bytes
+	}
+	c.mu.Unlock()
+	if last := c.lastStored.Load(); s.Lag.Bytes > 0 && last > 0 {
+		s.LagSeconds = c.options.Now().Sub(time.UnixMilli(last)).Seconds()
+	}
+	if t := c.trouble.Load(); t != nil {
+		s.Trouble = *t
+	}
+	return s
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

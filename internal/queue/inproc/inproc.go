@@ -1,0 +1,170 @@
+// Package inproc is the queue of a single machine: the journal itself. Records are
+// on disk already, in order, and stay there until they are committed, so nothing
+// is copied anywhere else.
+package inproc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/sluicehq/sluice/internal/journal"
+	"github.com/sluicehq/sluice/internal/queue"
+)
+
+// Queue reads journals.
+type Queue struct {
+	journals map[string]*journal.Journal
+	logger   *slog.Logger
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// Open returns a queue over the journals, by source name. They stay the caller's
+// to close, after the queue.
+func Open(journals map[string]*journal.Journal, logger *slog.Logger) *Queue {
+	return &Queue{journals: maps.Clone(journals), logger: logger}
+}
+
+// Sources lists the journals.
+func (q *Queue) Sources(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(q.journals)), nil
+}
+
+// Open reads a journal from a position. A position that the journal has never
+// reached means that its folder was replaced; it is then read from the beginning,
+// because whatever is in it is new.
+func (q *Queue) Open(_ context.Context, name, position string) (queue.Source, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, queue.ErrClosed
+	}
+	j := q.journals[name]
+	if j == nil {
+		return nil, fmt.Errorf("inproc: there is no journal %q", name)
+	}
+	var from journal.Position
+	if position != "" {
+		var err error
+		if from, err = journal.ParsePosition(position); err != nil {
+			return nil, fmt.Errorf("inproc: the position %q of journal %s cannot be read: %w", position, name, err)
+		}
+	}
+	r, err := j.Reader(from)
+	if errors.Is(err, journal.ErrAhead) {
+		q.logger.Warn("the journal was replaced; it is read from its beginning", "journal", name, "position", position, "end", j.End())
+		r, err = j.Reader(journal.Position{})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &source{name: name, journal: j, reader: r, from: position, position: r.Position()}, nil
+}
+
+// Close refuses further reading. Sources that are open stay so.
+func (q *Queue) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	return nil
+}
+
+// source reads one journal.
+type source struct {
+	name    string
+	journal *journal.Journal
+	reader  *journal.Reader
+	from    string // where the next batch begins
+
+	bytes   []byte // the batch's records, one after the other
+	records [][]byte
+
+	mu       sync.Mutex // guards what Lag reads
+	sequence uint64     // of the last record taken
+	position journal.Position
+}
+
+// Take copies what is there, since a record of the reader lives only until the next.
+func (s *source) Take(ctx context.Context, limit int) (queue.Batch, error) {
+	s.bytes, s.records = s.bytes[:0], s.records[:0]
+	var last journal.Record
+	var ends []int
+	for len(ends) < limit {
+		rec, err := s.reader.Next()
+		if errors.Is(err, io.EOF) {
+			if len(ends) > 0 {
+				break
+			}
+			if err := s.reader.Wait(ctx); err != nil {
+				return queue.Batch{}, waitError(err)
+			}
+			continue
+		}
+		if err != nil {
+			return queue.Batch{}, err
+		}
+		s.bytes = append(s.bytes, rec.Payload...)
+		ends = append(ends, len(s.bytes))
+		last = rec
+	}
+	start := 0
+	for _, end := range ends {
+		s.records = append(s.records, s.bytes[start:end:end])
+		start = end
+	}
+	batch := queue.Batch{From: s.from, To: last.Position.String(), Records: s.records}
+	s.from = batch.To
+	s.mu.Lock()
+	s.sequence, s.position = last.Sequence, last.Position
+	s.mu.Unlock()
+	return batch, nil
+}
+
+func waitError(err error) error {
+	if errors.Is(err, journal.ErrClosed) {
+		return queue.ErrClosed
+	}
+	return err
+}
+
+// Commit lets the journal drop the segments that lie wholly before the position.
+func (s *source) Commit(_ context.Context, position string) error {
+	p, err := journal.ParsePosition(position)
+	if err != nil {
+		return err
+	}
+	return s.journal.Release(p)
+}
+
+// Lag compares the journal's end with what was taken. Until the first Take only
+// the bytes are known.
+func (s *source) Lag() (lag queue.Lag) {
+	s.mu.Lock()
+	taken, at := s.sequence, s.position
+	s.mu.Unlock()
+	stats := s.journal.Stats()
+	if !at.Before(stats.End) || stats.LastSequence == taken {
+		return lag
+	}
+	if taken > 0 {
+		lag.Records = int64(stats.LastSequence - taken)
+	}
+	if lag.Bytes = stats.Bytes; at.Segment == stats.End.Segment {
+		lag.Bytes = stats.End.Offset - at.Offset
+	}
+	return lag
+}
+
+func (s *source) Close() error { return s.reader.Close() }
+
+var (
+	_ queue.Queue  = (*Queue)(nil)
+	_ queue.Source = (*source)(nil)
+)

@@ -1,0 +1,224 @@
+// Package queuetest is the suite that every queue passes.
+package queuetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/queue"
+)
+
+// Fixture is one queue under test.
+type Fixture struct {
+	Queue queue.Queue
+	// Source is a stream that Append writes to.
+	Source string
+	Append func(t *testing.T, record string)
+}
+
+// Run checks the contract. open returns a fresh queue with nothing in it.
+func Run(t *testing.T, open func(t *testing.T) Fixture) {
+	for name, test := range map[string]func(*testing.T, Fixture){
+		"records come in order and once":          inOrder,
+		"batches touch without gap or overlap":    contiguous,
+		"reading goes on at a position":           resumes,
+		"Take waits for the first record":         waits,
+		"Take ends with its context":              endsWithContext,
+		"a committed position can be opened":      commits,
+		"lag counts what was not taken":           lags,
+		"an unknown source is an error":           unknownSource,
+		"a position that is none is an error":     badPosition,
+		"nothing can be opened after Close":       closed,
+		"the source is listed":                    listed,
+		"records keep every byte, the empty too":  bytesKept,
+		"uncommitted records are delivered again": again,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+func start(t *testing.T, f Fixture, position string) queue.Source {
+	t.Helper()
+	s, err := f.Queue.Open(t.Context(), f.Source, position)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func take(t *testing.T, s queue.Source, limit int) queue.Batch {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	b, err := s.Take(ctx, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func fill(t *testing.T, f Fixture, from, to int) {
+	for i := from; i < to; i++ {
+		f.Append(t, fmt.Sprintf("record %d", i))
+	}
+}
+
+// expect takes n records and checks that they are numbered from first.
+func expect(t *testing.T, s queue.Source, first, n int) (to string) {
+	t.Helper()
+	for seen := 0; seen < n; {
+		b := take(t, s, 7)
+		for _, r := range b.Records {
+			if want := fmt.Sprintf("record %d", first+seen); string(r) != want {
+				t.Fatalf("got %q, want %q", r, want)
+			}
+			seen++
+		}
+		to = b.To
+	}
+	return to
+}
+
+func inOrder(t *testing.T, f Fixture) {
+	fill(t, f, 0, 100)
+	expect(t, start(t, f, ""), 0, 100)
+}
+
+func contiguous(t *testing.T, f Fixture) {
+	fill(t, f, 0, 50)
+	s := start(t, f, "")
+	at := ""
+	for n := 0; n < 50; {
+		b := take(t, s, 8)
+		if b.From != at {
+			t.Fatalf("a batch begins at %q, the one before ended at %q", b.From, at)
+		}
+		if len(b.Records) == 0 || len(b.Records) > 8 {
+			t.Fatalf("a batch of %d records, asked for at most 8", len(b.Records))
+		}
+		at, n = b.To, n+len(b.Records)
+	}
+}
+
+func resumes(t *testing.T, f Fixture) {
+	fill(t, f, 0, 14)
+	at := expect(t, start(t, f, ""), 0, 14)
+	fill(t, f, 14, 20)
+	expect(t, start(t, f, at), 14, 6)
+}
+
+func waits(t *testing.T, f Fixture) {
+	s := start(t, f, "")
+	got := make(chan queue.Batch, 1)
+	go func() {
+		if b, err := s.Take(t.Context(), 5); err == nil {
+			got <- b
+		}
+	}()
+	f.Append(t, "late")
+	select {
+	case b := <-got:
+		if string(b.Records[0]) != "late" {
+			t.Fatalf("got %q", b.Records[0])
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Take did not return after a record was appended")
+	}
+}
+
+func endsWithContext(t *testing.T, f Fixture) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := start(t, f, "")
+	failed := make(chan error, 1)
+	go func() { _, err := s.Take(ctx, 5); failed <- err }()
+	cancel()
+	select {
+	case err := <-failed:
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Take outlived its context")
+	}
+}
+
+func commits(t *testing.T, f Fixture) {
+	fill(t, f, 0, 7)
+	s := start(t, f, "")
+	at := expect(t, s, 0, 7)
+	if err := s.Commit(t.Context(), at); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, f, 7, 10)
+	expect(t, start(t, f, at), 7, 3)
+}
+
+func lags(t *testing.T, f Fixture) {
+	fill(t, f, 0, 10)
+	s := start(t, f, "")
+	take(t, s, 4)
+	if lag := s.Lag(); lag.Records != 6 || lag.Bytes <= 0 {
+		t.Fatalf("10 records, 4 taken: lag %+v", lag)
+	}
+	expect(t, s, 4, 6)
+	if lag := s.Lag(); lag != (queue.Lag{}) {
+		t.Fatalf("everything taken: lag %+v", lag)
+	}
+}
+
+func unknownSource(t *testing.T, f Fixture) {
+	if s, err := f.Queue.Open(t.Context(), "nowhere", ""); err == nil {
+		_ = s.Close()
+		t.Fatal("a source that does not exist was opened")
+	}
+}
+
+func badPosition(t *testing.T, f Fixture) {
+	if s, err := f.Queue.Open(t.Context(), f.Source, "not a position"); err == nil {
+		_ = s.Close()
+		t.Fatal("a position that is none was accepted")
+	}
+}
+
+func closed(t *testing.T, f Fixture) {
+	if err := f.Queue.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Queue.Open(t.Context(), f.Source, ""); !errors.Is(err, queue.ErrClosed) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func listed(t *testing.T, f Fixture) {
+	f.Append(t, "x")
+	names, err := f.Queue.Sources(t.Context())
+	if err != nil || len(names) != 1 || names[0] != f.Source {
+		t.Fatalf("got %q, %v, want %q", names, err, f.Source)
+	}
+}
+
+func bytesKept(t *testing.T, f Fixture) {
+	want := []string{"\x00\xff\n", "", string(make([]byte, 3000))}
+	for _, r := range want {
+		f.Append(t, r)
+	}
+	s := start(t, f, "")
+	for n := 0; n < len(want); {
+		for _, r := range take(t, s, 10).Records {
+			if string(r) != want[n] {
+				t.Fatalf("record %d: got %q", n, r)
+			}
+			n++
+		}
+	}
+}
+
+func again(t *testing.T, f Fixture) {
+	fill(t, f, 0, 5)
+	expect(t, start(t, f, ""), 0, 5)
+	expect(t, start(t, f, ""), 0, 5)
+}

@@ -1,0 +1,138 @@
+// Package redirect is the data plane: it answers a visit of a managed link.
+//
+//	request → who is it → verdict → where to → record in the journal → 302
+//
+// Answer makes no call to any service, waits for nothing but the journal's memory
+// copy, and cannot fail: when a click cannot be recorded the visitor is sent on all
+// the same and the loss is counted. It knows no server: net/http and the event loop
+// both fill in a Request and write out an Answer.
+package redirect
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/fraud"
+	"github.com/sluicehq/sluice/internal/routing"
+	"github.com/sluicehq/sluice/internal/useragent"
+)
+
+// Options of a Redirector. Table, Record and Keys must be set.
+type Options struct {
+	// Table returns the routing table that holds now.
+	Table func() *routing.Table
+	// Record puts a click's record where the death of this process cannot reach
+	// it. It does not keep the slice.
+	Record func(record []byte) error
+	// Keys sign and check the visitor's cookie.
+	Keys affiliate.Keyring
+	// Country of an address; nil when no data is there.
+	Country func(netip.Addr) string
+	// Node tells apart the clicks of several machines.
+	Node    uint16
+	Proxies Proxies
+	Cookie  Cookie
+	// IgnorePrivacyGlobal and IgnoreDoNotTrack give visitors a cookie who ask not
+	// to be followed.
+	IgnorePrivacyGlobal, IgnoreDoNotTrack bool
+	Now                                   func() time.Time
+	Logger                                *slog.Logger
+}
+
+// Redirector answers visits. It is safe for concurrent use.
+type Redirector struct {
+	options  Options
+	daily    daily
+	counters counters
+	lossAt   atomic.Int64 // when a lost click was last logged, Unix seconds
+}
+
+// New returns a Redirector.
+func New(o Options) *Redirector {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Country == nil {
+		o.Country = func(netip.Addr) string { return "" }
+	}
+	o.Cookie.setDefaults()
+	return &Redirector{options: o}
+}
+
+// Answer is what goes back to the visitor, and the memory that it takes to find
+// out. It is reused from visit to visit.
+type Answer struct {
+	Status   int
+	Location []byte // empty: a page of ours, by Status
+	Cookie   []byte // Set-Cookie value, empty for none
+
+	visit    affiliate.Visit
+	decision affiliate.Decision
+	click    affiliate.Click
+	record   []byte
+	secret   knowledge
+}
+
+// Answer decides a visit, records it and fills in a.
+func (r *Redirector) Answer(q *Request, a *Answer) {
+	now := r.options.Now()
+	id := affiliate.NewClickID(now.UnixMilli(), r.options.Node, rand.Uint64())
+	c := &a.click
+	*c = affiliate.Click{ID: id, Signals: q.signals()}
+	c.IP = r.options.Proxies.client(q)
+	c.Fetch = affiliate.NewFetch(q.Header.FetchDest, q.Header.FetchMode, q.Header.FetchSite)
+	if r.options.Proxies.secure(q) {
+		c.Signals |= affiliate.SignalSecure
+	}
+	device, isTool := useragent.Classify(q.Header.UserAgent, q.Header.HintMobile)
+	c.Verdict, c.Reasons = fraud.Judge(&fraud.Evidence{
+		Agent: q.Header.UserAgent, Device: device, Tool: isTool, Signals: c.Signals, Fetch: c.Fetch,
+	})
+	token := r.identify(q, c, now)
+
+	a.visit = affiliate.Visit{
+		Host: q.Host, Path: q.Path, Query: q.Query,
+		Time: now.UnixMilli(), ClickID: string(id[:]), Visitor: string(c.Visitor[:]),
+		Returning: c.Signals&affiliate.SignalReturning != 0,
+		Action:    fraud.ActionFor(c.Verdict),
+		Language:  q.Header.Language, Referrer: q.Header.Referrer,
+		Device: device,
+	}
+	a.secret = knowledge{r: r, ip: c.IP}
+	a.visit.Country = r.countryFromProxy(q)
+	a.visit.Knowledge = &a.secret
+	table := r.options.Table()
+	table.Resolve(&a.visit, &a.decision)
+	a.Status, a.Location = a.decision.Code, a.decision.URL
+	a.Cookie = r.cookie(a.Cookie[:0], c, &a.decision, token)
+	r.record(q, a)
+	runtime.KeepAlive(table) // the decision's strings lie in the table's memory
+}
+
+// knowledge looks up what only some links ask for.
+type knowledge struct {
+	r  *Redirector
+	ip netip.Addr
+}
+
+func (k *knowledge) Country() string          { return k.r.options.Country(k.ip) }
+func (k *knowledge) Device() affiliate.Device { return affiliate.OtherDevice }
+
+// countryFromProxy believes the operator's country header from a trusted proxy.
+func (r *Redirector) countryFromProxy(q *Request) string {
+	if s := q.Header.Country; len(s) == 2 && r.options.Proxies.trusts(q.Peer) {
+		a, b := s[0]&^0x20, s[1]&^0x20
+		if 'A' <= a && a <= 'Z' && 'A' <= b && b <= 'Z' {
+			return string([]byte{a, b})
+		}
+	}
+	return ""
+}
