@@ -85,7 +85,7 @@ type Catalog interface {
 	Snapshot(ctx context.Context, visit catalog.Visitor) (seq int64, err error)
 
 	Changes(ctx context.Context, after int64, limit int) ([]catalog.Change, error)
-	History(ctx context.Context, kind catalog.Kind, key string, before int64, limit int) ([]catalog.Change, error)
+	History(ctx context.Context, kind, key string, before int64, limit int) ([]catalog.Change, error)
 
 	Edit(ctx context.Context, actor catalog.Actor, edit func(*catalog.Edit) error) error
 	Once(ctx context.Context, actor catalog.Actor, request catalog.Request, edit func(*catalog.Edit) (any, error)) (response json.RawMessage, again bool, err error)

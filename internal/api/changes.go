@@ -27,7 +27,7 @@ type Change struct {
 // ChangeList is a run of changes.
 type ChangeList struct {
 	Items []Change `json:"items"`
-	Next  int64    `json:"next,omitempty" doc:"Where to go on: the next request's after (or before, in a link's history). Absent at the end." example:"912"`
+	Next  int64    `json:"next,omitempty" doc:"Where to go on: the next request's after, or before when the newest come first. Absent at the end." example:"912"`
 }
 
 type changesAnswer struct{ Body ChangeList }
@@ -35,15 +35,37 @@ type changesAnswer struct{ Body ChangeList }
 func (s *server) registerChanges() {
 	handle(s, operation{
 		method: http.MethodGet, path: "/changes", id: "listChanges", tag: tagChanges, access: read,
-		summary: "Follow all changes", description: "Oldest first: who changed what, when, from what, into what.",
+		summary:     "Follow or look through all changes",
+		description: "Who changed what, when, from what, into what. Oldest first after a number, to follow; or newest first before a number, to look back.",
 	}, s.listChanges)
 }
 
 func (s *server) listChanges(ctx context.Context, in *struct {
-	After int64 `query:"after" minimum:"0" doc:"Only changes after this number." example:"812"`
-	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
+	Order  string `query:"order" enum:"oldest,newest" default:"oldest" doc:"Which come first."`
+	After  int64  `query:"after" minimum:"0" doc:"Oldest first: only changes after this number." example:"812"`
+	Before int64  `query:"before" minimum:"0" doc:"Newest first: only changes before this number." example:"912"`
+	Kind   string `query:"kind" enum:"site,program,partner,link" doc:"Newest first: only changes of this kind of thing."`
+	Key    string `query:"key" maxLength:"200" doc:"Newest first: only changes of this thing of the kind." example:"blog"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
 }) (*changesAnswer, error) {
-	changes, err := s.Catalog.Changes(ctx, in.After, in.Limit)
+	newest := in.Order == "newest"
+	switch {
+	case newest && in.After != 0:
+		return nil, faultf("after", "it goes with order=oldest; use before")
+	case !newest && in.Before != 0:
+		return nil, faultf("before", "it goes with order=newest; use after")
+	case !newest && in.Kind != "":
+		return nil, faultf("kind", "it goes with order=newest")
+	case in.Key != "" && in.Kind == "":
+		return nil, faultf("key", "it needs the kind of the thing")
+	}
+	var changes []catalog.Change
+	var err error
+	if newest {
+		changes, err = s.Catalog.History(ctx, in.Kind, in.Key, in.Before, in.Limit)
+	} else {
+		changes, err = s.Catalog.Changes(ctx, in.After, in.Limit)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +94,7 @@ func (s *server) linkHistory(ctx context.Context, in *struct {
 func changesOf(changes []catalog.Change, limit int) *changesAnswer {
 	out := &changesAnswer{Body: ChangeList{Items: make([]Change, len(changes))}}
 	for i, c := range changes {
-		out.Body.Items[i] = Change{Seq: c.Seq, At: c.At, Actor: c.Actor, Kind: string(c.Kind), Action: string(c.Action), Key: c.Key, Before: c.Before, After: c.After}
+		out.Body.Items[i] = Change{Seq: c.Seq, At: c.At, Actor: c.Actor, Kind: c.Kind, Action: c.Action, Key: c.Key, Before: c.Before, After: c.After}
 	}
 	if len(changes) == limit {
 		out.Body.Next = changes[len(changes)-1].Seq

@@ -77,7 +77,7 @@ func (s *server) importLinks(ctx context.Context, in *struct {
 	Format  string `query:"format" enum:"csv,jsonl,nginx" doc:"Format of the file. Default: what it looks like."`
 	Site    string `query:"site" doc:"Site of the links whose entry names none; may be left out when there is only one." example:"blog"`
 	SkipBad bool   `query:"skip_bad" doc:"Import the good entries of a file that has bad ones."`
-	Update  bool   `query:"update" doc:"Replace links that exist; otherwise they are bad entries."`
+	Update  bool   `query:"update" doc:"Change links that exist; otherwise they are bad entries. What the file has no column for stays as it is; a JSON document replaces the whole link."`
 	DryRun  bool   `query:"dry_run" doc:"Check everything and keep nothing."`
 }) (*huma.StreamResponse, error) {
 	options, err := s.fileOptions(ctx, in.Site)
@@ -97,7 +97,7 @@ func (s *server) importLinks(ctx context.Context, in *struct {
 			writeProblem(w, s.problemOf(ctx, fileError(err)))
 			return
 		}
-		s.runImport(ctx, w, source, catalog.ImportOptions{SkipBad: in.SkipBad, Update: in.Update, DryRun: in.DryRun})
+		s.runImport(ctx, w, source, catalog.ImportOptions{SkipBad: in.SkipBad, Update: in.Update, DryRun: in.DryRun, Merge: mergeOf(source)})
 	}}, nil
 }
 
@@ -130,6 +130,9 @@ func (s *server) receive(w http.ResponseWriter, r *http.Request) (*os.File, erro
 	}
 	body := &upload{body: http.MaxBytesReader(w, r.Body, s.ImportBytesMax), control: http.NewResponseController(w)}
 	_, err = io.Copy(file, body)
+	// The server goes on reading to notice a caller who leaves; a deadline would
+	// look like one.
+	_ = body.control.SetReadDeadline(time.Time{})
 	if err == nil {
 		err = os.Remove(file.Name())
 	} else {

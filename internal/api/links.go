@@ -74,7 +74,7 @@ func (s *server) registerLinks() {
 	}, s.getLink)
 	handle(s, operation{
 		method: http.MethodPut, path: "/links/{id}", id: "updateLink", tag: tagLinks, access: write,
-		summary: "Replace a link", description: "What is left out gets its default. The site cannot change.",
+		summary: "Replace a link", description: "What is left out gets its default. Another slug renames the link and another site moves it; its history and its visitors' variants stay.",
 		errors: []int{http.StatusConflict, http.StatusPreconditionFailed},
 	}, s.updateLink)
 	handle(s, operation{
@@ -107,7 +107,7 @@ type linksQuery struct {
 	Tag     string `query:"tag" doc:"Only links with this tag." example:"kitchen"`
 	Site    string `query:"site" doc:"Only links of this site." example:"blog"`
 	Program string `query:"program" doc:"Only links of this program." example:"acme"`
-	Partner string `query:"partner" doc:"Only links that credit this partner." example:"mia"`
+	Partner string `query:"partner" doc:"Only links that credit this partner of the program; program must be given too." example:"mia"`
 	Status  string `query:"status" enum:"active,paused,archived" doc:"Only links in this state."`
 	Cursor  string `query:"cursor" maxLength:"500" doc:"The next of the page before."`
 	Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many at most."`

@@ -147,10 +147,17 @@ func frameworkProblem(status int, message string, errs ...error) huma.StatusErro
 			p.Errors = append(p.Errors, faultOf(err))
 		}
 	}
-	if status == http.StatusUnprocessableEntity && message == "validation failed" {
-		p.Detail = "the request is not valid"
+	if message == "validation failed" {
+		p.Detail = validationDetails[status]
 	}
 	return p
+}
+
+// validationDetails word what the framework calls a failed validation.
+var validationDetails = map[int]string{
+	http.StatusBadRequest:           "the body cannot be read",
+	http.StatusUnsupportedMediaType: "the body is not of a type that is understood here; send application/json",
+	http.StatusUnprocessableEntity:  "the request is not valid",
 }
 
 // faultOf turns one finding of the framework into a field and a message.
@@ -171,6 +178,12 @@ func faultOf(err error) affiliate.Fault {
 func wordsFor(message string) string {
 	if message == "unexpected property" {
 		return "there is no such field; check its spelling"
+	}
+	if strings.HasPrefix(message, "json: ") {
+		return "a number is out of range, or a value is of the wrong kind"
+	}
+	if strings.HasPrefix(message, "invalid character") || strings.HasPrefix(message, "unexpected end of JSON") {
+		return "it is not JSON: " + message
 	}
 	if name, ok := strings.CutPrefix(message, "expected required property "); ok {
 		return strings.TrimSuffix(name, " to be present") + " is missing"

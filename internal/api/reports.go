@@ -109,7 +109,7 @@ func (s *server) reportClicks(ctx context.Context, in *struct {
 	Zone   string   `query:"zone" default:"UTC" doc:"Time zone that days and hours are cut in." example:"Europe/Berlin"`
 	Order  string   `query:"order" doc:"A metric or dimension, with - in front for descending. Default: time ascending, else most clicks first." example:"-clicks"`
 	Limit  int      `query:"limit" minimum:"1" maximum:"100000" default:"1000" doc:"How many rows at most."`
-	All    bool     `query:"all" doc:"Add what does not count: the metrics total, bots and prefetches."`
+	All    bool     `query:"all" example:"true" doc:"Add what does not count: the metrics total, bots and prefetches."`
 	Format string   `query:"format" enum:"json,csv" default:"json" doc:"Form of the answer."`
 }) (*huma.StreamResponse, error) {
 	filter, faults := in.filter(s.Now(), in.Zone)

@@ -30,6 +30,7 @@ func (s *server) download(contentType, name string, write func(w http.ResponseWr
 		err := write(out)
 		if err == nil {
 			out.begin()
+			_ = out.control.SetWriteDeadline(time.Time{}) // the connection's next answer has its own
 			return
 		}
 		if !out.begun {

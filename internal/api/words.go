@@ -22,7 +22,7 @@ var (
 // linkFields are those of a link, read or written.
 var linkFields = map[string]field{
 	"id":           {doc: "Number of the link, given once and never again.", example: 17, server: true},
-	"site":         {doc: "Site that serves the link. May be left out when there is only one. It cannot change.", example: "blog"},
+	"site":         {doc: "Site that serves the link. May be left out when there is only one. Another one moves the link.", example: "blog"},
 	"slug":         {doc: "The managed name, as in /go/kettle. Letters, digits, - _ . ~ and / between parts; letter case is ignored.", example: "kettle"},
 	"status":       statusField,
 	"starts_at":    {doc: "From when on the link leads to its destinations; before, its fallback answers."},
