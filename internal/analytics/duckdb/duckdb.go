@@ -1,0 +1,248 @@
+// Package duckdb keeps clicks in one file and answers reports from it, inside the
+// process: the engine of an installation that runs no other service.
+//
+// A batch and the position it leads to are one transaction of DuckDB, written and
+// synced before Append returns; after a crash the file holds both or neither.
+// Readers see a consistent state and neither wait for the writer nor hold it up.
+// The file belongs to one process at a time.
+package duckdb
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/analytics"
+)
+
+// Options of an Engine.
+type Options struct {
+	// Path of the database file. "" keeps it in a temporary file that is
+	// removed by Close.
+	Path string
+	// MemoryLimit of DuckDB's buffers, such as "160MB", the default. What does
+	// not fit goes to TempDir.
+	MemoryLimit string
+	// Threads of DuckDB; the default is one for each processor.
+	Threads int
+	// TempDir takes what does not fit into memory; default: beside the file.
+	TempDir string
+	Logger  *slog.Logger
+	// Now is the clock; default: time.Now.
+	Now func() time.Time
+}
+
+// checkpointBytes is how much of the write-ahead log may gather before it is
+// moved into the table. A row takes about 700 bytes of it, and a checkpoint
+// packs whole groups of 122,880 rows best; after a crash, as much is replayed.
+const checkpointBytes = "256MB"
+
+// Engine is an analytics.Engine on a DuckDB file.
+type Engine struct {
+	path string
+	temp string // removed by Close, "" for none
+	log  *slog.Logger
+	now  func() time.Time
+	db   *sql.DB
+
+	appending sync.Mutex // guards what follows
+	writer    *writer
+}
+
+var _ analytics.Engine = (*Engine)(nil)
+
+// Open opens or creates the database.
+func Open(o Options) (*Engine, error) {
+	e := &Engine{path: o.Path, log: cmp.Or(o.Logger, slog.Default()), now: o.Now}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if o.Path == "" {
+		dir, err := os.MkdirTemp(o.TempDir, "sluice-analytics-")
+		if err != nil {
+			return nil, fmt.Errorf("analytics: no folder for temporary data: %w", err)
+		}
+		e.temp, e.path = dir, filepath.Join(dir, "clicks.duckdb")
+	}
+	if err := e.open(o); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func (e *Engine) open(o Options) error {
+	if strings.ContainsAny(e.path, "?%#") {
+		return fmt.Errorf("analytics: the path %s holds one of ? %% #, which DuckDB's driver takes for its own; choose another", e.path)
+	}
+	settings := url.Values{
+		"memory_limit":                  {cmp.Or(o.MemoryLimit, "160MB")},
+		"threads":                       {strconv.Itoa(cmp.Or(o.Threads, runtime.NumCPU()))},
+		"temp_directory":                {cmp.Or(o.TempDir, e.path+".tmp")},
+		"checkpoint_threshold":          {checkpointBytes},
+		"storage_compatibility_version": {"latest"},
+		// Nothing is ever fetched from the network.
+		"autoinstall_known_extensions": {"false"},
+		"autoload_known_extensions":    {"false"},
+	}
+	connector, err := duckdb.NewConnector(e.path+"?"+settings.Encode(), nil)
+	if err != nil {
+		return explainOpen(e.path, err)
+	}
+	e.db = sql.OpenDB(connector)
+	if err := migrate(e.db, e.path); err != nil {
+		return err
+	}
+	e.writer, err = newWriter(e.db)
+	return err
+}
+
+// Close writes what the log holds into the file and releases it.
+func (e *Engine) Close() error {
+	e.appending.Lock()
+	defer e.appending.Unlock()
+	var errs []error
+	if e.writer != nil {
+		errs = append(errs, e.writer.close())
+		e.writer = nil
+	}
+	if e.db != nil {
+		errs = append(errs, e.db.Close())
+	}
+	if e.temp != "" {
+		errs = append(errs, os.RemoveAll(e.temp))
+	}
+	return errors.Join(errs...)
+}
+
+// explainOpen says what to do about a file that does not open.
+func explainOpen(path string, err error) error {
+	text, hint := err.Error(), ""
+	switch {
+	case strings.Contains(text, "Could not set lock"):
+		hint = "another process has it open; stop that one, or give this one its own data folder"
+	case strings.Contains(text, "newer version") || strings.Contains(text, "version number"):
+		hint = "it was written by a newer release of DuckDB; start the newer release of Sluice that wrote it"
+	case strings.Contains(text, "not a valid DuckDB database file"):
+		hint = "it is something else, or it is damaged; move it away and restore a backup"
+	case strings.Contains(text, "Read-only file system") || strings.Contains(text, "Permission denied"):
+		hint = "this process may not write there; check the mount, and the owner of the file and its folder"
+	case strings.Contains(text, "No such file or directory"):
+		hint = "create the folder " + filepath.Dir(path)
+	case strings.Contains(text, "No space left"):
+		hint = "make room on the disk"
+	default:
+		return fmt.Errorf("analytics: cannot open %s: %w", path, err)
+	}
+	return fmt.Errorf("analytics: cannot open %s: %s: %w", path, hint, err)
+}
+
+// Position returns where the source stands.
+func (e *Engine) Position(ctx context.Context, source string) (position string, err error) {
+	err = e.db.QueryRowContext(ctx, "SELECT position FROM positions WHERE source = ?", clean(source)).Scan(&position)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return position, e.explain(ctx, err)
+}
+
+// Uniques calls fn for every unique click since the instant. It reads an hour at
+// a time, because DuckDB's driver keeps a whole answer in memory.
+func (e *Engine) Uniques(ctx context.Context, since time.Time, fn func(affiliate.VisitorID, int64, time.Time)) error {
+	first, last, err := e.bounds(ctx, "TRUE")
+	if err != nil || last.IsZero() {
+		return err
+	}
+	if first.Before(since) {
+		first = since
+	}
+	for ; !first.After(last); first = first.Add(time.Hour) {
+		if err := e.uniques(ctx, first, first.Add(time.Hour), fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) uniques(ctx context.Context, since, until time.Time, fn func(affiliate.VisitorID, int64, time.Time)) error {
+	rows, err := e.db.QueryContext(ctx, `SELECT visitor_high, visitor_low, link, epoch_ms("time") FROM clicks
+		WHERE valid AND is_unique AND "time" >= ? AND "time" < ?`, since.UTC(), until.UTC())
+	if err != nil {
+		return e.explain(ctx, err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var high, low uint64
+		var link, ms int64
+		if err := rows.Scan(&high, &low, &link, &ms); err != nil {
+			return err
+		}
+		var visitor affiliate.VisitorID
+		encode(visitor[:4], high)
+		encode(visitor[4:], low)
+		fn(visitor, link, time.UnixMilli(ms).UTC())
+	}
+	return e.explain(ctx, rows.Err())
+}
+
+// Stats describes what is kept.
+func (e *Engine) Stats(ctx context.Context) (analytics.Stats, error) {
+	s := analytics.Stats{Engine: "duckdb"}
+	if err := e.db.QueryRowContext(ctx, "SELECT count(*) FROM clicks").Scan(&s.Clicks); err != nil {
+		return s, e.explain(ctx, err)
+	}
+	for _, name := range []string{e.path, e.path + ".wal"} {
+		if info, err := os.Stat(name); err == nil {
+			s.Bytes += info.Size()
+		}
+	}
+	var err error
+	s.First, s.Last, err = e.bounds(ctx, "TRUE")
+	return s, err
+}
+
+// bounds returns the times of the first and last click that match, zero when
+// there are none.
+func (e *Engine) bounds(ctx context.Context, where string, args ...any) (first, last time.Time, err error) {
+	var low, high sql.NullInt64
+	err = e.db.QueryRowContext(ctx, `SELECT epoch_ms(min("time")), epoch_ms(max("time")) FROM clicks WHERE `+where, args...).Scan(&low, &high)
+	if err != nil || !low.Valid {
+		return first, last, e.explain(ctx, err)
+	}
+	return time.UnixMilli(low.Int64).UTC(), time.UnixMilli(high.Int64).UTC(), nil
+}
+
+// explain gives an error its place and, where there is one, its remedy.
+func (e *Engine) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("analytics: stopped: %w", context.Cause(ctx))
+	}
+	var failure *duckdb.Error
+	hint := ""
+	switch {
+	case errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn):
+		hint = "the engine is closed: "
+	case errors.As(err, &failure) && failure.Type == duckdb.ErrorTypeOutOfMemory:
+		hint = "the work does not fit the memory limit; ask for less time or fewer dimensions, or raise analytics.memory_limit: "
+	case strings.Contains(err.Error(), "No space left"):
+		hint = "the disk is full; make room: "
+	}
+	return fmt.Errorf("analytics: %s: %s%w", e.path, hint, err)
+}
