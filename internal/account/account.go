@@ -8,8 +8,7 @@
 package account
 
 import (
-	"context"
-	"errors"
+	"crypto/rand"
 	"io"
 	"log/slog"
 	"time"
@@ -39,10 +38,34 @@ type Options struct {
 }
 
 // Accounts is the register of users. It is safe for concurrent use.
-type Accounts struct{}
+type Accounts struct {
+	store  store.Store
+	now    func() time.Time
+	random io.Reader
+	logger *slog.Logger
+	// hashing holds the tokens of those who may hash a password now. Each takes
+	// argonMemoryKiB; strangers who guess must not take the machine's memory.
+	hashing chan struct{}
+}
 
-// Open returns the register in a store.
-func Open(options Options) *Accounts { return &Accounts{} }
+// hashingMax is how many passwords are hashed at a time; the others wait.
+const hashingMax = 2
+
+// Open returns the register in a store, which stays the caller's to close.
+func Open(options Options) *Accounts {
+	a := &Accounts{store: options.Store, now: options.Now, random: options.Random, logger: options.Logger,
+		hashing: make(chan struct{}, hashingMax)}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.random == nil {
+		a.random = rand.Reader
+	}
+	if a.logger == nil {
+		a.logger = slog.New(slog.DiscardHandler)
+	}
+	return a
+}
 
 // User is somebody who may log in.
 type User struct {
@@ -98,70 +121,4 @@ type Session struct {
 	Secret    string
 	ExpiresAt time.Time
 	User      User
-}
-
-var errUnbuilt = errors.New("account: not built yet")
-
-// Users returns all users by name.
-func (a *Accounts) Users(ctx context.Context) ([]User, error) { return nil, errUnbuilt }
-
-// User returns a user, or NotFound.
-func (a *Accounts) User(ctx context.Context, name string) (User, error) { return User{}, errUnbuilt }
-
-// CreateUser adds a user. An empty password means that only a login code lets
-// the user in. Conflict: the name is taken.
-func (a *Accounts) CreateUser(ctx context.Context, name, password string, operator bool) (User, error) {
-	return User{}, errUnbuilt
-}
-
-// SetPassword changes a password and ends the user's sessions.
-func (a *Accounts) SetPassword(ctx context.Context, name, password string) error { return errUnbuilt }
-
-// SetOperator gives or takes the right to everything; the last operator keeps it (Conflict).
-func (a *Accounts) SetOperator(ctx context.Context, name string, operator bool) (User, error) {
-	return User{}, errUnbuilt
-}
-
-// DeleteUser removes a user with all sessions, codes and tokens; the last
-// operator stays (Conflict).
-func (a *Accounts) DeleteUser(ctx context.Context, name string) error { return errUnbuilt }
-
-// IssueCode makes a one-time login code for a user. Earlier codes of the user end.
-func (a *Accounts) IssueCode(ctx context.Context, name string) (code string, err error) {
-	return "", errUnbuilt
-}
-
-// LoginWithPassword opens a session, or Unsigned.
-func (a *Accounts) LoginWithPassword(ctx context.Context, name, password string) (Session, error) {
-	return Session{}, errUnbuilt
-}
-
-// LoginWithCode opens a session and uses the code up, or Unsigned.
-func (a *Accounts) LoginWithCode(ctx context.Context, code string) (Session, error) {
-	return Session{}, errUnbuilt
-}
-
-// Session returns who a session's secret belongs to and keeps it alive, or Unsigned.
-func (a *Accounts) Session(ctx context.Context, secret string) (Identity, error) {
-	return Identity{}, errUnbuilt
-}
-
-// Logout ends a session; one that is over already is no error.
-func (a *Accounts) Logout(ctx context.Context, secret string) error { return errUnbuilt }
-
-// Tokens returns the tokens of a user, newest first; "" means of all users.
-func (a *Accounts) Tokens(ctx context.Context, user string) ([]Token, error) { return nil, errUnbuilt }
-
-// CreateToken makes an API token. secret is shown to the user now and never
-// again. expires may be nil: it lasts until it is deleted.
-func (a *Accounts) CreateToken(ctx context.Context, user, name string, scopes []Scope, expires *time.Time) (secret string, token Token, err error) {
-	return "", Token{}, errUnbuilt
-}
-
-// DeleteToken ends a token, or NotFound.
-func (a *Accounts) DeleteToken(ctx context.Context, id string) error { return errUnbuilt }
-
-// Authenticate returns who a token's secret belongs to, or Unsigned.
-func (a *Accounts) Authenticate(ctx context.Context, secret string) (Identity, error) {
-	return Identity{}, errUnbuilt
 }

@@ -60,6 +60,7 @@ type Edit struct {
 	sites    map[string]*affiliate.Site
 	programs map[string]*affiliate.Program
 	partners map[string]bool
+	only     string // the only site, "" while not looked up
 
 	notices []Change
 	reload  bool  // there were more notices than ReloadAbove

@@ -106,7 +106,7 @@ func (e *Edit) checkLink(link *affiliate.Link) (warnings Warnings, err error) {
 	link.Normalize()
 	link.Site = strings.ToLower(strings.TrimSpace(link.Site))
 	if link.Site == "" {
-		if link.Site, err = onlySite(e.w.Documents()); err != nil {
+		if link.Site, err = e.onlySite(); err != nil {
 			return nil, err
 		}
 	}
@@ -135,6 +135,14 @@ func (e *Edit) checkLink(link *affiliate.Link) (warnings Warnings, err error) {
 		err = invalid(fmt.Sprintf("the link %q is not valid", link.Slug), "partner", "the program %q has no partner %q; create it first", link.Program, link.Partner)
 	}
 	return warnings, err
+}
+
+// onlySite looks the only site up once; creating or deleting a site forgets it.
+func (e *Edit) onlySite() (id string, err error) {
+	if e.only == "" {
+		e.only, err = onlySite(e.w.Documents())
+	}
+	return e.only, err
 }
 
 func (e *Edit) site(id string) (*affiliate.Site, error) { return known(e, e.sites, store.Site, id) }

@@ -21,7 +21,7 @@ func (e *Edit) CreateSite(site affiliate.Site) (affiliate.Site, error) {
 	if err := e.free(store.Site, site.ID, fmt.Sprintf("the site %q", site.ID)); err != nil {
 		return affiliate.Site{}, err
 	}
-	e.sites[site.ID] = &site
+	e.sites[site.ID], e.only = &site, ""
 	return site, e.put(store.Site, site.ID, nil, site)
 }
 
@@ -77,7 +77,7 @@ func (e *Edit) DeleteSite(id string, ifVersion int64) error {
 	if len(sites) == 1 {
 		return affiliate.Errorf(affiliate.Conflict, "%s is the last one; create another one first", what)
 	}
-	e.sites[id] = nil
+	e.sites[id], e.only = nil, ""
 	return e.remove(store.Site, id, site)
 }
 
