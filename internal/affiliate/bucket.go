@@ -49,8 +49,8 @@ func VisitorBucket(visitor string, link int64, salt, attempt string) uint32 {
 	return bucketFinish(h)
 }
 
-// Share scales a bucket to [0, total): floor(bucket * total / 2^32), exact in
-// JavaScript's numbers for every total that weights can sum to.
+// Share scales a bucket to [0, total): floor(bucket * total / 2^32). JavaScript's
+// numbers compute it exactly while total is at most 2^21, hence WeightsMax.
 func Share(bucket uint32, total int) int {
 	return int(uint64(bucket) * uint64(total) >> 32)
 }

@@ -233,7 +233,9 @@ func appendSubs(b []byte, subs *[SubSlots]string) []byte {
 }
 
 // DecodeRecord reads a record that AppendRecord wrote. The click's strings are
-// copies. An error says where the record stops making sense.
+// copies. What follows the last field is ignored: a later program may have added
+// to the end. An error says where the record stops making sense; the click then
+// holds nothing of use.
 func (c *Click) DecodeRecord(b []byte) error {
 	r := recordReader{text: string(b)}
 	if v := r.byte(); v == 0 || v > clickVersion {
@@ -244,8 +246,8 @@ func (c *Click) DecodeRecord(b []byte) error {
 	if r.bad {
 		return fmt.Errorf("the click record ends after %d bytes", len(b))
 	}
-	encode32(c.ID[:], []byte(id))
-	encode32(c.Visitor[:], []byte(visitor))
+	encodeID(c.ID[:], id)
+	encodeID(c.Visitor[:], visitor)
 	c.Outcome, c.Verdict = Outcome(r.byte()), Verdict(r.byte())
 	c.Code = int(r.uvarint())
 	c.Why = Why(r.uvarint())
@@ -253,9 +255,7 @@ func (c *Click) DecodeRecord(b []byte) error {
 	c.Reasons = Reasons(r.uvarint())
 	c.Fetch = Fetch(r.uvarint())
 	c.Link = int64(r.uvarint())
-	if ip, ok := netip.AddrFromSlice([]byte(r.take(uint64(r.byte())))); ok {
-		c.IP = ip
-	}
+	c.IP = r.ip()
 	for _, s := range c.strings() {
 		*s = r.take(r.uvarint())
 	}
@@ -293,6 +293,16 @@ func (r *recordReader) take(n uint64) string {
 	s := r.text[r.at : r.at+int(n)]
 	r.at += int(n)
 	return s
+}
+
+// ip reads an address: its length, 0, 4 or 16, and its bytes.
+func (r *recordReader) ip() netip.Addr {
+	n := r.byte()
+	ip, ok := netip.AddrFromSlice([]byte(r.take(uint64(n))))
+	if !ok && n != 0 {
+		r.bad = true
+	}
+	return ip
 }
 
 func (r *recordReader) uvarint() (n uint64) {

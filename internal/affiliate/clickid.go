@@ -3,6 +3,7 @@ package affiliate
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -51,6 +52,16 @@ func encode32(dst, src []byte) {
 	}
 }
 
+// encodeID writes the characters of an id from its bytes. All-zero bytes are how
+// records and tokens say that there is no id.
+func encodeID(dst []byte, raw string) {
+	if strings.Trim(raw, "\x00") == "" {
+		clear(dst)
+		return
+	}
+	encode32(dst, []byte(raw))
+}
+
 // decode32 is the inverse of encode32; it accepts upper case.
 func decode32(dst, src []byte) bool {
 	for len(src) >= 8 {
@@ -79,7 +90,13 @@ func ParseClickID(s string) (id ClickID, err error) {
 	return id, nil
 }
 
-func (id ClickID) String() string { return string(id[:]) }
+// String is the 24 characters, or "" when there is no id.
+func (id ClickID) String() string {
+	if id.IsZero() {
+		return ""
+	}
+	return string(id[:])
+}
 
 // IsZero says that there is no id.
 func (id ClickID) IsZero() bool { return id == ClickID{} }
@@ -101,11 +118,15 @@ func (id ClickID) raw() (b [15]byte) {
 	return b
 }
 
-// MarshalText writes the 24 characters.
-func (id ClickID) MarshalText() ([]byte, error) { return id[:], nil }
+// MarshalText writes the 24 characters, or none when there is no id.
+func (id ClickID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// UnmarshalText reads them.
+// UnmarshalText reads what MarshalText wrote.
 func (id *ClickID) UnmarshalText(b []byte) (err error) {
+	if len(b) == 0 {
+		*id = ClickID{}
+		return nil
+	}
 	*id, err = ParseClickID(string(b))
 	return err
 }
@@ -132,7 +153,13 @@ func ParseVisitorID(s string) (id VisitorID, err error) {
 	return id, nil
 }
 
-func (id VisitorID) String() string { return string(id[:]) }
+// String is the 16 characters, or "" when there is no id.
+func (id VisitorID) String() string {
+	if id.IsZero() {
+		return ""
+	}
+	return string(id[:])
+}
 
 // IsZero says that there is no id.
 func (id VisitorID) IsZero() bool { return id == VisitorID{} }

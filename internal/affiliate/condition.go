@@ -9,6 +9,7 @@ import (
 
 // checkCondition reports what is wrong with one condition by itself.
 func checkCondition(fs *faults, at string, c *Condition) {
+	checkStray(fs, at, c)
 	switch c.On {
 	case OnTime:
 		checkClock(fs, at, c)
@@ -41,6 +42,29 @@ func checkCondition(fs *faults, at string, c *Condition) {
 		if f := valueFault(c.On, s); f != "" {
 			fs.add(index(at+".not_in", i), "%s", f)
 		}
+	}
+}
+
+// checkStray refuses fields that the condition does not read: who wrote them
+// believes that they narrow it.
+func checkStray(fs *faults, at string, c *Condition) {
+	clock := c.Zone != "" || len(c.Days) > 0 || c.From != "" || c.To != ""
+	values := len(c.In)+len(c.NotIn) > 0
+	for _, field := range []struct {
+		set  bool
+		on   string
+		name string
+	}{
+		{clock && c.On != OnTime, OnTime, "zone, days, from and to"},
+		{(c.After != nil || c.Before != nil) && c.On != OnDate, OnDate, "after and before"},
+		{c.Name != "" && c.On != OnQuery, OnQuery, "name"},
+	} {
+		if field.set {
+			fs.add(at, "%s: only a condition on %s reads it; give that a condition of its own", field.name, field.on)
+		}
+	}
+	if values && (c.On == OnTime || c.On == OnDate) {
+		fs.add(at, "in and not_in: a condition on %s does not read them", c.On)
 	}
 }
 
@@ -109,8 +133,11 @@ func checkClock(fs *faults, at string, c *Condition) {
 	if c.To != "" && !toOK {
 		fs.add(at+".to", "%q is not a time of day such as 17:30 or 24:00", c.To)
 	}
-	if fromOK && toOK && c.From != "" && c.To != "" && from == to {
+	if fromOK && toOK && from == to && to != 0 {
 		fs.add(at, "it can never match: it ends when it begins (%s)", c.From)
+	}
+	if toOK && to == 0 && from == 0 {
+		fs.add(at+".to", "it can never match: nothing is before 00:00; write 24:00 for the end of the day")
 	}
 	if len(c.Days) == 0 && c.From == "" && c.To == "" {
 		fs.add(at, "give days, from or to")
@@ -149,7 +176,8 @@ func checkDates(fs *faults, at string, c *Condition) {
 func contradiction(when []Condition) string {
 	type choice struct {
 		allowed []string
-		limited bool
+		limited bool // to allowed
+		present bool // a query parameter must be there
 		denied  []string
 	}
 	choices := map[string]*choice{}
@@ -165,6 +193,7 @@ func contradiction(when []Condition) string {
 				choices[key] = ch
 			}
 			ch.denied = append(ch.denied, c.NotIn...)
+			ch.present = ch.present || len(c.In) > 0
 			if len(c.In) > 0 && !slices.Contains(c.In, AnyValue) {
 				if ch.limited {
 					ch.allowed = slices.DeleteFunc(ch.allowed, func(s string) bool { return !slices.Contains(c.In, s) })
@@ -187,11 +216,48 @@ func contradiction(when []Condition) string {
 		if ch.limited && len(left) == 0 || !ch.limited && len(ch.denied) > 0 && everything[key] > 0 && distinct(ch.denied) == everything[key] {
 			return "no " + strings.TrimSpace(key) + " meets all its conditions"
 		}
+		if ch.present && slices.Contains(ch.denied, AnyValue) {
+			return "the parameter " + strings.TrimPrefix(key, "query ") + " would have to be there and not there"
+		}
 	}
 	if after != nil && before != nil && !before.After(*after) {
 		return "its dates do not overlap"
 	}
 	return ""
+}
+
+// covers says that every visit that meets the later conditions meets the earlier
+// ones too: each of the earlier follows from one of the later.
+func covers(earlier, later []Condition) bool {
+	for i := range earlier {
+		if !slices.ContainsFunc(later, func(c Condition) bool { return follows(&earlier[i], &c) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// follows says that the wide condition holds whenever the narrow one does.
+func follows(wide, narrow *Condition) bool {
+	if wide.On != narrow.On || wide.Name != narrow.Name {
+		return false
+	}
+	switch wide.On {
+	case OnTime:
+		return wide.Zone == narrow.Zone && wide.From == narrow.From && wide.To == narrow.To &&
+			(len(wide.Days) == 0 || len(narrow.Days) > 0 && containsAll(wide.Days, narrow.Days))
+	case OnDate:
+		return (wide.After == nil || narrow.After != nil && !narrow.After.Before(*wide.After)) &&
+			(wide.Before == nil || narrow.Before != nil && !narrow.Before.After(*wide.Before))
+	}
+	if len(wide.In) > 0 && len(narrow.In) > 0 {
+		return wide.On == OnQuery && slices.Contains(wide.In, AnyValue) || containsAll(wide.In, narrow.In)
+	}
+	return len(wide.NotIn) > 0 && len(narrow.NotIn) > 0 && containsAll(narrow.NotIn, wide.NotIn)
+}
+
+func containsAll(all, some []string) bool {
+	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
 }
 
 func distinct(s []string) int {

@@ -26,14 +26,16 @@ type Link struct {
 	// Rules are tried in order; the first whose conditions all hold replaces
 	// the destinations.
 	Rules []Rule `json:"rules,omitempty"`
-	// Fallback answers when the link is paused, archived or outside its
-	// schedule. Empty: the site's default.
+	// Fallback answers when the link or its program is paused or archived, when
+	// the link is outside its schedule, and when every destination is down.
+	// Empty: the site's default, or for the last case the destination all the same.
 	Fallback string `json:"fallback,omitempty"`
 	// Code of the redirect: 302 (default), 307, 301 or 308.
 	Code int `json:"code,omitempty"`
 	// Program that pays for the link's visitors. Empty: none.
 	Program string `json:"program,omitempty"`
 	// Partner that is credited when the visit names none, or one who is not active.
+	// While the program knows this one as paused or archived, nobody is.
 	Partner string `json:"partner,omitempty"`
 	// Query says which parameters of the visit are handed on.
 	Query QueryPolicy `json:"query,omitzero"`
@@ -117,7 +119,7 @@ const AnyValue = "*"
 // QueryPolicy says which query parameters of a visit are added to the
 // destination. A parameter that the destination has already always keeps the
 // operator's value, and those that Sluice reads itself (the partner's, url,
-// sub1 … sub10) are never handed on by Pass.
+// sub1 … sub10) or that choose the network's page are never handed on by Pass.
 type QueryPolicy struct {
 	Mode  QueryMode `json:"mode,omitempty"`
 	Names []string  `json:"names,omitempty"` // for QueryOnly

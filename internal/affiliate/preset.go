@@ -1,9 +1,6 @@
 package affiliate
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Preset is what is known of a network: how to recognise its links, where it
 // takes a sub-ID, and what its terms forbid. The facts come from the networks'
@@ -23,6 +20,9 @@ type Preset struct {
 	Last []string
 	// DeepLinkParam takes the merchant's page.
 	DeepLinkParam string
+	// DeepLinkSlot is the path segment that takes it instead, the last of the path
+	// (Partnerize "destination:").
+	DeepLinkSlot string
 	// Policy is what the network's terms forbid, with the reason in words.
 	Policy Policy
 	Reason string
@@ -50,7 +50,7 @@ var presets = []Preset{
 		Slots: []string{"fobs", "fobs2", "fobs3", "fobs4", "fobs5"}, Last: []string{"url"}, DeepLinkParam: "url"},
 	{Name: "impact", Hosts: []string{"*.sjv.io", "*.pxf.io", "*.evyy.net", "*.7eer.net", "*.ojrq.net", "*.eqjw.net", "*.audw.net", "*.pvxt.net", "*.snlv.net"},
 		Slots: []string{"subId1", "subId2", "subId3"}, DeepLinkParam: "u"},
-	{Name: "partnerize", Hosts: []string{"prf.hn", "*.prf.hn"}, PathSlot: "pubref:"},
+	{Name: "partnerize", Hosts: []string{"prf.hn", "*.prf.hn"}, PathSlot: "pubref:", DeepLinkSlot: "destination:"},
 	{Name: "pepperjam", Hosts: []string{"*.pjtra.com", "*.pjatr.com", "*.pntra.com", "*.pntrs.com", "*.pntrac.com", "*.gopjn.com"},
 		Slots: []string{"sid"}, DeepLinkParam: "url"},
 	{Name: "rakuten", Hosts: []string{"click.linksynergy.com"}, Slots: []string{"u1"}, DeepLinkParam: "murl"},
@@ -99,17 +99,31 @@ func PresetNames() []string {
 // PresetFor recognises the network of a destination by its host, or returns nil.
 func PresetFor(destination string) *Preset {
 	host := strings.TrimPrefix(URLHost(destination), "www.")
-	for i := range presets {
-		p := &presets[i]
-		if !slices.ContainsFunc(p.Hosts, func(pattern string) bool { return HostMatches(pattern, host) }) {
-			continue
+	p := presetByHost[host]
+	for suffix := host; p == nil; {
+		i := strings.IndexByte(suffix, '.')
+		if i < 0 {
+			return nil
 		}
-		if p.Needs == "" || queryParam(destination, p.Needs) >= 0 {
-			return p
+		suffix = suffix[i+1:]
+		p = presetByHost["*."+suffix]
+	}
+	if p.Needs != "" && queryParam(destination, p.Needs) < 0 {
+		return nil
+	}
+	return p
+}
+
+// presetByHost finds a preset by one of its Hosts. No two presets share one.
+var presetByHost = func() map[string]*Preset {
+	byHost := map[string]*Preset{}
+	for i := range presets {
+		for _, h := range presets[i].Hosts {
+			byHost[h] = &presets[i]
 		}
 	}
-	return nil
-}
+	return byHost
+}()
 
 // presetOf is the preset that applies to a destination: the program's network,
 // or the one that its host shows.

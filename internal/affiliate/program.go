@@ -100,7 +100,8 @@ func (p *Program) Normalize() {
 	}
 	if p.DeepLink != nil {
 		for i, h := range p.DeepLink.Hosts {
-			p.DeepLink.Hosts[i] = strings.ToLower(strings.TrimSpace(h))
+			h = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(h)), "https://")
+			p.DeepLink.Hosts[i] = strings.TrimSuffix(h, "/")
 		}
 	}
 }
@@ -147,11 +148,31 @@ func (s *SubID) validate(fs *faults, field string) {
 	if s.Param != "" {
 		paramFault(fs, field+".param", s.Param)
 	}
-	if s.Value != "" {
-		if _, err := ParseTemplate(s.Value); err != nil {
-			fs.add(field+".value", "%s", err)
+	if len(s.Value) > subIDBytesMax {
+		fs.add(field+".value", "it is longer than %d bytes", subIDBytesMax)
+		return
+	}
+	parts, err := ParseTemplate(s.Value)
+	if err != nil {
+		fs.add(field+".value", "%s", err)
+		return
+	}
+	for _, p := range parts {
+		if i := strings.IndexFunc(p.Literal, func(r rune) bool { return !isSubIDText(r) }); i >= 0 {
+			fs.add(field+".value", "%q may contain letters, digits, - . _ ~ : , and macros; percent-encode the rest", clip(s.Value, 80))
+			return
 		}
 	}
+}
+
+// subIDBytesMax bounds the template of a sub-ID; networks keep 24 to 255 characters
+// of what it becomes.
+const subIDBytesMax = 512
+
+// isSubIDText says what may stand beside the macros of a sub-ID: what ends neither
+// a parameter nor a path segment.
+func isSubIDText(r rune) bool {
+	return r < 0x80 && (isAlnum(lowerByte(byte(r))) || strings.IndexByte("-._~:,%", byte(r)) >= 0)
 }
 
 // Normalize fills in defaults and canonical spellings.
@@ -168,6 +189,9 @@ func (p *Partner) Validate() error {
 	var fs faults
 	handleFault(&fs, "program", p.Program)
 	handleFault(&fs, "code", p.Code)
+	if p.Code != "" && !isAlnum(p.Code[len(p.Code)-1]) {
+		fs.add("code", "%q must end in a letter or a digit: other endings are cut from requested names", clip(p.Code, 64))
+	}
 	if !p.Status.valid() {
 		fs.add("status", "%q is not one of active, paused, archived", p.Status)
 	}
@@ -182,7 +206,7 @@ func paramFault(fs *faults, field, name string) {
 	}
 	for i := 0; i < len(name); i++ {
 		c := name[i]
-		if !isAlnum(c|0x20) && c != '_' && c != '-' && c != '.' {
+		if !isAlnum(lowerByte(c)) && c != '_' && c != '-' && c != '.' {
 			fs.add(field, "%q is not a parameter name; use letters, digits, _ - and .", name)
 			return
 		}

@@ -18,16 +18,21 @@ func QueryValue(query, name string) (value string, present bool) {
 
 // UnescapeQuery decodes a form value: "+" is a space, and an escape that is broken
 // stays as it is.
-func UnescapeQuery(s string) string {
-	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
+func UnescapeQuery(s string) string { return unescape(s, true) }
+
+// UnescapePath percent-decodes a path once; an escape that is broken stays as it is.
+func UnescapePath(s string) string { return unescape(s, false) }
+
+func unescape(s string, plusIsSpace bool) string {
+	if strings.IndexByte(s, '%') < 0 && (!plusIsSpace || strings.IndexByte(s, '+') < 0) {
 		return s
 	}
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
-		case c == '+':
+		case c == '+' && plusIsSpace:
 			b = append(b, ' ')
-		case c == '%' && i+2 < len(s) && unhex(s[i+1]) < 16 && unhex(s[i+2]) < 16:
+		case c == '%' && !brokenEscape(s, i):
 			b = append(b, unhex(s[i+1])<<4|unhex(s[i+2]))
 			i += 2
 		default:
@@ -37,30 +42,13 @@ func UnescapeQuery(s string) string {
 	return string(b)
 }
 
-// UnescapePath percent-decodes a path once.
-func UnescapePath(s string) (string, bool) {
-	if strings.IndexByte(s, '%') < 0 {
-		return s, true
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b = append(b, s[i])
-			continue
-		}
-		if i+2 >= len(s) {
-			return "", false
-		}
-		hi, lo := unhex(s[i+1]), unhex(s[i+2])
-		if hi > 15 || lo > 15 {
-			return "", false
-		}
-		b = append(b, hi<<4|lo)
-		i += 2
-	}
-	return string(b), true
+// brokenEscape says that the "%" at offset i is not followed by two hexadecimal
+// digits.
+func brokenEscape(s string, i int) bool {
+	return i+2 >= len(s) || unhex(s[i+1]) > 15 || unhex(s[i+2]) > 15
 }
 
+// unhex is the value of a hexadecimal digit, or 0xff.
 func unhex(c byte) byte {
 	switch {
 	case '0' <= c && c <= '9':

@@ -1,6 +1,8 @@
 package affiliate
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +31,7 @@ const DefaultPrefix = "/go/"
 // lower-cased and without a port.
 func (s *Site) Normalize() {
 	s.ID = strings.ToLower(strings.TrimSpace(s.ID))
+	s.Prefix = strings.ToLower(strings.TrimSpace(s.Prefix))
 	if s.Prefix == "" {
 		s.Prefix = DefaultPrefix
 	}
@@ -64,9 +67,16 @@ func (s *Site) Validate() error {
 	if reason := ReservedSlug(strings.Trim(s.Prefix, "/")); reason != "" {
 		fs.add("prefix", "%q is reserved: %s", s.Prefix, reason)
 	}
+	if len(s.Prefix) > 64 {
+		fs.add("prefix", "it is longer than 64 characters")
+	}
 	if s.DefaultURL != "" {
 		if f := plainURLFault(s.DefaultURL); f != "" {
 			fs.add("default_url", "%s", f)
+		} else if terms := TermsFor(nil, s.DefaultURL); terms.Redirect == Denied {
+			fs.add("default_url", "%s may not be hidden behind a redirect: %s", URLHost(s.DefaultURL), terms.Reason)
+		} else if s.Prefix == "/" && slices.Contains(s.Hosts, URLHost(s.DefaultURL)) {
+			fs.add("default_url", "%s answers every path of this host itself; visitors would go round in a circle", quote(s.ID))
 		}
 	}
 	return fs.err("the site " + quote(s.ID) + " is not valid")
@@ -79,18 +89,20 @@ func CanonicalHost(h string) string {
 	if i := strings.LastIndexByte(h, ':'); i >= 0 && !strings.HasSuffix(h, "]") {
 		h = h[:i]
 	}
-	h = strings.TrimSuffix(h, ".")
-	return strings.ToLower(h)
+	return LowerASCII(strings.TrimSuffix(h, "."))
 }
 
 func hostFault(h string) string {
 	if h == "" {
-		return "the host is empty; leave the list empty to answer for every host"
+		return "the host is missing"
 	}
 	if len(h) > 253 {
 		return "the host is longer than 253 characters"
 	}
-	if strings.HasPrefix(h, "[") && strings.HasSuffix(h, "]") {
+	if inner, ok := strings.CutPrefix(h, "["); ok {
+		if ip, err := netip.ParseAddr(strings.TrimSuffix(inner, "]")); err != nil || !ip.Is6() || ip.Zone() != "" || !strings.HasSuffix(inner, "]") {
+			return "the host " + quote(h) + " is not an IPv6 address in brackets"
+		}
 		return ""
 	}
 	for _, label := range strings.Split(h, ".") {

@@ -13,20 +13,26 @@ import (
 // in one canonical form, so that every spelling a visitor's browser, mail
 // program or keyboard makes of a name finds the same link:
 //
-//  1. The path after the site's prefix is percent-decoded once. A broken escape
-//     or bytes that are not UTF-8 name nothing.
+//  1. The path after the site's prefix is percent-decoded once; a broken escape
+//     stays as it is and so, like bytes that are not UTF-8, names nothing.
 //  2. Empty segments are dropped: "/go/a//b/" is "a/b".
 //  3. Non-ASCII text is brought to Unicode NFC.
 //  4. Each code point is lower-cased by itself where that yields one code point
-//     (so U+0130 İ stays as it is, and Σ is always σ).
+//     (so U+0130 İ stays as it is, and Σ is always σ), and the result brought to
+//     NFC again, because J̌ has no composed form and ǰ has.
 //  5. Punctuation that editors glue to the end of a link, SlugTrailing, is cut.
 //
 // The result is made of letters, digits, marks, "-", "_", ".", "~" and "/"
-// between segments, starts and ends with none of the punctuation, and has at
-// most SlugBytesMax bytes.
+// between segments; each segment starts with a letter or digit, the last ends
+// with none of the punctuation, no more than slugMarksMax marks follow each other,
+// and the whole has at most SlugBytesMax bytes.
 
 // SlugBytesMax is the length limit of a canonical slug, in bytes.
 const SlugBytesMax = 200
+
+// slugMarksMax is far above what any script stacks on a letter and far below 30,
+// where Unicode libraries begin to differ (Go's inserts a U+034F, others do not).
+const slugMarksMax = 8
 
 // SlugTrailing is the punctuation that is ignored at the end of a requested name.
 const SlugTrailing = ".,;:!?'\")]}>-_~"
@@ -41,7 +47,7 @@ func CanonicalSlug(name string) (slug string, ok bool) {
 	if !utf8.ValidString(name) {
 		return "", false
 	}
-	name = strings.Map(lower, norm.NFC.String(name))
+	name = norm.NFC.String(strings.Map(lower, norm.NFC.String(name)))
 	segments := strings.FieldsFunc(name, func(r rune) bool { return r == '/' })
 	name = strings.TrimRight(strings.Join(segments, "/"), SlugTrailing+"/")
 	return name, slugFault(name) == ""
@@ -98,8 +104,13 @@ func slugFault(s string) string {
 	if len(s) > SlugBytesMax {
 		return fmt.Sprintf("it is longer than %d bytes", SlugBytesMax)
 	}
-	previous := '/'
+	previous, marks := '/', 0
 	for _, r := range s {
+		if !unicode.IsMark(r) {
+			marks = 0
+		} else if marks++; marks > slugMarksMax {
+			return fmt.Sprintf("it stacks more than %d marks on one letter", slugMarksMax)
+		}
 		switch {
 		case unicode.IsLetter(r), unicode.IsDigit(r), unicode.IsMark(r) && previous != '/':
 		case strings.ContainsRune("-_.~/", r):
@@ -112,6 +123,66 @@ func slugFault(s string) string {
 		previous = r
 	}
 	return ""
+}
+
+// NameInPath cuts a site's prefix from a request path and returns the name that
+// follows, decoded but not yet canonical. The path is decoded first, so "%2F"
+// separates too; segments are compared without regard to ASCII case, and empty ones
+// do not count. The prefix alone is the empty name, and so is the root of the
+// host. below is false for a path that is neither.
+func NameInPath(path, prefix string) (name string, below bool) {
+	if rest, ok := strings.CutPrefix(path, prefix); ok && strings.IndexByte(rest, '%') < 0 {
+		return rest, true
+	}
+	rest := strings.TrimLeft(UnescapePath(path), "/")
+	if rest == "" {
+		return "", true
+	}
+	for want := strings.Trim(prefix, "/"); want != ""; {
+		var segment, part string
+		segment, want, _ = strings.Cut(want, "/")
+		part, rest, _ = strings.Cut(rest, "/")
+		if !EqualFold(part, segment) {
+			return "", false
+		}
+		rest = strings.TrimLeft(rest, "/")
+	}
+	return rest, true
+}
+
+// EqualFold compares without regard to the case of ASCII letters, and of no others:
+// every other target must be able to do the same.
+func EqualFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if lowerByte(a[i]) != lowerByte(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerByte(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+// LowerASCII lower-cases ASCII letters and allocates only when there are some.
+func LowerASCII(s string) string {
+	for i := 0; i < len(s); i++ {
+		if lowerByte(s[i]) != s[i] {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				b[i] = lowerByte(b[i])
+			}
+			return string(b)
+		}
+	}
+	return s
 }
 
 // reservedSlugs are first path segments that Sluice or the web itself answers.

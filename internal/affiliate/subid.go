@@ -50,11 +50,12 @@ func (s SubID) override(by *SubID) SubID {
 // WithSubID returns the destination template with the sub-ID in its place:
 // instead of an empty value, in the next free slot of the network when the
 // preferred one holds a value of the operator's, or added where the network
-// wants it. Nothing else of the URL is touched, because signed and
+// wants it. A destination that has the sub-ID's macros already, anywhere, and one
+// without a free slot stay as they are. Nothing else of the URL is touched, because signed and
 // order-sensitive links break when they are rebuilt.
 func WithSubID(destination string, l *Link, program *Program) string {
 	sub := EffectiveSubID(l, program, destination)
-	if sub.Param == "" || strings.Contains(destination, sub.Value) {
+	if sub.Param == "" || strings.Contains(sub.Value, "{") && strings.Contains(destination, sub.Value) {
 		return destination
 	}
 	preset := presetOf(program, destination)
@@ -160,8 +161,11 @@ func AddParam(u, name, value string, last []string) string {
 // choose the page, or "" when the chosen page itself is the destination. The
 // page takes the value of the network's parameter, or is added as the last one.
 func WithDeepLink(destination string, program *Program) string {
-	param := deepLinkParam(program, destination)
+	param := DeepLinkParam(program, destination)
 	if param == "" {
+		if p := PresetFor(destination); p != nil && p.DeepLinkSlot != "" {
+			return withDeepLinkSlot(destination, p.DeepLinkSlot)
+		}
 		return ""
 	}
 	if at := queryParam(destination, param); at >= 0 {
@@ -170,13 +174,24 @@ func WithDeepLink(destination string, program *Program) string {
 	return AddParam(destination, param, deepLinkMacro, nil)
 }
 
-// deepLinkMacro stands where WithDeepLink wants the page. It cannot be written
-// by a user: ParseTemplate does not know it.
-const deepLinkMacro = "{\x00page}"
+// withDeepLinkSlot puts the page into the last path segment, in place of a page
+// that is there.
+func withDeepLinkSlot(destination, slot string) string {
+	head, tail := destination, ""
+	if i := strings.IndexAny(destination, "?#"); i >= 0 {
+		head, tail = destination[:i], destination[i:]
+	}
+	if i := strings.Index(head, "/"+slot); i >= 0 {
+		head = head[:i]
+	}
+	return strings.TrimSuffix(head, "/") + "/" + slot + deepLinkMacro + tail
+}
 
-// deepLinkParam is the parameter that takes the page: the program's, or the
-// preset's when the destination is one of the network's own click URLs.
-func deepLinkParam(program *Program, destination string) string {
+// DeepLinkParam is the parameter of a destination through which its network, or the
+// program's own setting, chooses the merchant's page; "" for none. It is never
+// handed on from a visit by QueryPass: that would be a deep link which no list of
+// hosts has checked.
+func DeepLinkParam(program *Program, destination string) string {
 	if program != nil && program.DeepLink != nil && program.DeepLink.Param != "" {
 		return program.DeepLink.Param
 	}
@@ -185,6 +200,28 @@ func deepLinkParam(program *Program, destination string) string {
 	}
 	return ""
 }
+
+// LastParams are the parameters that the network of a destination wants at the end.
+func LastParams(program *Program, destination string) []string {
+	if p := presetOf(program, destination); p != nil {
+		return p.Last
+	}
+	return nil
+}
+
+// PageSubID is the sub-ID of a visit whose chosen page is itself the destination:
+// that of the link's destination, unless it belongs into a path.
+func PageSubID(l *Link, program *Program, destination string) SubID {
+	sub := EffectiveSubID(l, program, destination)
+	if strings.HasSuffix(sub.Param, ":") {
+		return SubID{Off: true}
+	}
+	return sub
+}
+
+// deepLinkMacro stands where WithDeepLink wants the page. It cannot be written
+// by a user: ParseTemplate does not know it.
+const deepLinkMacro = "{\x00page}"
 
 // CompileTemplate is ParseTemplate for a destination that WithDeepLink may have
 // prepared.

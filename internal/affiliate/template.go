@@ -160,6 +160,9 @@ func authorityEnd(s string) int {
 	if i < 0 {
 		return 0
 	}
+	if k := strings.IndexAny(s, "/?#"); k < i {
+		return 0 // the "://" is not the URL's own
+	}
 	if j := strings.IndexAny(s[i+3:], "/?#"); j >= 0 {
 		return i + 3 + j
 	}
@@ -179,25 +182,48 @@ func urlFault(s string) string {
 			return fmt.Sprintf("the URL %q contains %q at position %d; write it percent-encoded", clip(s, 80), s[i], i+1)
 		}
 	}
-	scheme, _, found := strings.Cut(s, ":")
+	scheme, rest, found := strings.Cut(s, ":")
 	if scheme = strings.ToLower(scheme); scheme != "https" && scheme != "http" {
 		if found && !strings.ContainsAny(scheme, "/.?#{") {
 			return fmt.Sprintf("the scheme %q is not allowed; a destination starts with https:// or http://", clip(scheme, 20))
 		}
 		return fmt.Sprintf("%q is not an absolute URL; a destination starts with https:// or http://", clip(s, 80))
 	}
-	end := authorityEnd(s)
-	if end == 0 {
+	if !strings.HasPrefix(rest, "//") {
 		return fmt.Sprintf("%q is not an absolute URL; a destination starts with https:// or http://", clip(s, 80))
 	}
-	return authorityFault(s[len(scheme)+3 : end])
+	if f := authorityFault(s[len(scheme)+3 : authorityEnd(s)]); f != "" {
+		return f
+	}
+	return escapeFault(s)
 }
+
+// escapeFault finds a broken escape in the path or the fragment, where strict
+// parsers refuse the whole URL. In a query they all let it pass.
+func escapeFault(s string) string {
+	path, fragment, _ := strings.Cut(pathOf(s), "#")
+	path, _, _ = strings.Cut(path, "?")
+	for _, part := range []string{path, fragment} {
+		for i := 0; i < len(part); i++ {
+			if part[i] == '%' && brokenEscape(part, i) {
+				return fmt.Sprintf("the URL %q contains a %% that begins no escape; write %%25 for a literal one", clip(s, 80))
+			}
+		}
+	}
+	return ""
+}
+
+// pathOf returns what follows the host of an absolute URL: path, query, fragment.
+func pathOf(s string) string { return s[authorityEnd(s):] }
 
 // authorityFault checks host and port of a destination. They are literal: a
 // macro there would let a visitor choose where a link leads.
 func authorityFault(authority string) string {
 	if strings.ContainsAny(authority, "{}") {
 		return fmt.Sprintf("a macro may not stand in the host %q", clip(authority, 80))
+	}
+	if authority == "" {
+		return "the host is missing"
 	}
 	if strings.Contains(authority, "@") {
 		return "a user name or password in the URL is not allowed"
@@ -239,14 +265,11 @@ func plainURLFault(s string) string {
 // It is used for referrers and destinations and never allocates for lower-case
 // input.
 func URLHost(s string) string {
-	i := strings.Index(s, "://")
-	if i < 0 {
+	end := authorityEnd(s)
+	if end == 0 {
 		return ""
 	}
-	s = s[i+3:]
-	if j := strings.IndexAny(s, "/?#"); j >= 0 {
-		s = s[:j]
-	}
+	s = s[strings.Index(s, "://")+3 : end]
 	if j := strings.LastIndexByte(s, '@'); j >= 0 {
 		s = s[j+1:]
 	}
@@ -279,14 +302,16 @@ func deepHostFault(h string) string {
 }
 
 // AllowsDeepLink says whether the page may be linked to: an absolute URL of
-// printable ASCII without user information, https (or http where the entry says
-// so), on an allowed host and port.
+// printable ASCII without broken escapes and without user information, https (or
+// http where the entry says so), on an allowed host. A port must be written in the
+// entry as it is in the page, even the default one.
 func (d *DeepLink) AllowsDeepLink(page string) bool {
 	if d == nil || len(page) > URLBytesMax {
 		return false
 	}
 	for i := 0; i < len(page); i++ {
-		if page[i] <= ' ' || page[i] >= 0x7f || strings.IndexByte("\"<>\\^`{|}", page[i]) >= 0 {
+		if page[i] <= ' ' || page[i] >= 0x7f || strings.IndexByte("\"<>\\^`{|}", page[i]) >= 0 ||
+			page[i] == '%' && brokenEscape(page, i) {
 			return false
 		}
 	}
@@ -300,8 +325,8 @@ func (d *DeepLink) AllowsDeepLink(page string) bool {
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		rest = rest[:i]
 	}
-	authority := strings.ToLower(rest)
-	if authority == "" || strings.HasPrefix(authority, ":") || strings.HasSuffix(authority, ":") || strings.ContainsAny(authority, "@%") {
+	authority := LowerASCII(rest)
+	if !isHostPort(authority) {
 		return false
 	}
 	for _, allowed := range d.Hosts {
@@ -313,8 +338,28 @@ func (d *DeepLink) AllowsDeepLink(page string) bool {
 	return false
 }
 
+// isHostPort accepts plain host names with or without a port and nothing that two
+// parsers could read in two ways.
+func isHostPort(authority string) bool {
+	host, port, hasPort := strings.Cut(authority, ":")
+	if host == "" || hasPort && (port == "" || len(port) > 5) {
+		return false
+	}
+	for i := 0; i < len(host); i++ {
+		if c := host[i]; !isAlnum(c) && c != '-' && c != '.' && c != '_' {
+			return false
+		}
+	}
+	for i := 0; i < len(port); i++ {
+		if port[i] < '0' || port[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
 func cutPrefixFold(s, prefix string) (string, bool) {
-	if len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix) {
+	if len(s) >= len(prefix) && EqualFold(s[:len(prefix)], prefix) {
 		return s[len(prefix):], true
 	}
 	return s, false

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"time"
 )
 
@@ -49,7 +50,8 @@ type Key struct {
 	Secret []byte // at least 32 bytes
 }
 
-// Keyring seals with its first key and opens with any.
+// Keyring seals with its first key and opens with any. It has at least one key, and
+// no two with the same number.
 type Keyring []Key
 
 // Touch returns the token with a click in front. The click replaces an older
@@ -101,10 +103,10 @@ func sign(secret, message []byte) [sha256.Size]byte {
 // key of the ring has signed.
 func (k Keyring) Open(s string) (t Token, ok bool) {
 	var raw [tokenBytesMax + 3]byte
-	if base64.RawURLEncoding.DecodedLen(len(s)) > tokenBytesMax {
+	if base64.RawURLEncoding.DecodedLen(len(s)) > tokenBytesMax || strings.ContainsAny(s, "\r\n") {
 		return t, false
 	}
-	n, err := base64.RawURLEncoding.Decode(raw[:], []byte(s))
+	n, err := strictBase64.Decode(raw[:], []byte(s))
 	if err != nil || n < tokenHeadBytes+macBytes || (n-tokenHeadBytes-macBytes)%touchBytes != 0 || raw[0] != tokenVersion {
 		return t, false
 	}
@@ -112,16 +114,20 @@ func (k Keyring) Open(s string) (t Token, ok bool) {
 	if !k.signed(raw[1], body, raw[n-macBytes:n]) {
 		return t, false
 	}
-	encode32(t.Visitor[:], body[2:12])
+	encodeID(t.Visitor[:], string(body[2:12]))
 	t.Since = time.Unix(int64(binary.BigEndian.Uint32(body[12:]))*60, 0).UTC()
 	for at := tokenHeadBytes; at < len(body); at += touchBytes {
 		var touch Touch
 		touch.Program = binary.BigEndian.Uint32(body[at:])
-		encode32(touch.Click[:], body[at+4:at+touchBytes])
+		encodeID(touch.Click[:], string(body[at+4:at+touchBytes]))
 		t.Touches = append(t.Touches, touch)
 	}
 	return t, true
 }
+
+// strictBase64 refuses text whose unused last bits are set, so that a token has one
+// spelling.
+var strictBase64 = base64.RawURLEncoding.Strict()
 
 func (k Keyring) signed(number byte, body, mac []byte) bool {
 	for i := range k {

@@ -1,7 +1,6 @@
 package affiliate
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -11,11 +10,14 @@ import (
 // large.
 const (
 	DestinationsMax = 64
-	RulesMax        = 64
-	ConditionsMax   = 16
-	ValuesMax       = 512
-	WeightMax       = 1_000_000
-	TagsMax         = 32
+	// WeightsMax bounds the sum of weights that share a choice; see Share.
+	WeightsMax    = 1 << 21
+	RulesMax      = 64
+	ConditionsMax = 16
+	ValuesMax     = 512
+	WeightMax     = 1_000_000
+	TagsMax       = 32
+	textBytesMax  = 2048
 )
 
 // Surroundings are what a link is checked against.
@@ -77,10 +79,14 @@ func (v *linkCheck) identity() {
 			v.faults.add(index("tags", i), "%q is longer than 64 bytes", clip(t, 64))
 		}
 	}
-	for field, text := range map[string]string{"page": l.Page, "note": l.Note} {
-		if len(text) > 2048 {
-			v.faults.add(field, "it is longer than 2048 bytes")
-		}
+	if l.Partner != "" {
+		handleFault(&v.faults, "partner", l.Partner)
+	}
+	if len(l.Page) > textBytesMax {
+		v.faults.add("page", "it is longer than %d bytes", textBytesMax)
+	}
+	if len(l.Note) > textBytesMax {
+		v.faults.add("note", "it is longer than %d bytes", textBytesMax)
 	}
 }
 
@@ -120,6 +126,9 @@ func (v *linkCheck) destinations(field string, ds []Destination) {
 		}
 		seen[d.ID] = true
 	}
+	if total > WeightsMax {
+		v.faults.add(field, "the weights sum to %d; at most %d, so divide them all by the same number", total, WeightsMax)
+	}
 	if total == 0 {
 		v.faults.add(field, "the weights sum to zero, so nobody could be sent anywhere; give at least one a weight above 0")
 	}
@@ -131,28 +140,34 @@ func (v *linkCheck) target(field, template string) {
 		v.faults.add(field, "%s", f)
 		return
 	}
-	parts, err := ParseTemplate(template)
-	if err != nil {
+	if _, err := ParseTemplate(template); err != nil {
 		v.faults.add(field, "%s", err)
 		return
 	}
-	for _, p := range parts {
-		if p.Raw && !v.in.Operator {
-			v.faults.add(field, "{raw:…} is for operators only")
-		}
-	}
+	v.rawMacros(field, template)
 	if v.leadsBack(template) {
 		v.faults.add(field, "%s is one of this site's own links; visitors would go round in a circle", clip(template, 80))
 	}
 }
 
-// leadsBack says that the URL lies under the site's own prefix.
+// rawMacros refuses {raw:…} in what a partner writes: it lets visitors add
+// parameters to the URL.
+func (v *linkCheck) rawMacros(field, template string) {
+	parts, err := ParseTemplate(template)
+	if err == nil && !v.in.Operator && slices.ContainsFunc(parts, func(p Part) bool { return p.Raw }) {
+		v.faults.add(field, "{raw:…} is for operators only")
+	}
+}
+
+// leadsBack says that the URL is a name under the site's own prefix.
 func (v *linkCheck) leadsBack(template string) bool {
 	if !slices.Contains(v.in.Site.Hosts, URLHost(template)) {
 		return false
 	}
-	path := template[authorityEnd(template):]
-	return strings.HasPrefix(path, v.in.Site.Prefix)
+	path, _, _ := strings.Cut(pathOf(template), "#")
+	path, _, _ = strings.Cut(path, "?")
+	name, below := NameInPath(path, v.in.Site.Prefix)
+	return below && name != ""
 }
 
 func (v *linkCheck) rules() {
@@ -162,7 +177,6 @@ func (v *linkCheck) rules() {
 		return
 	}
 	ids := map[string]bool{}
-	shapes := map[string]string{}
 	for i := range l.Rules {
 		r, at := &l.Rules[i], index("rules", i)
 		var fs faults
@@ -181,22 +195,23 @@ func (v *linkCheck) rules() {
 		for j := range r.When {
 			checkCondition(&v.faults, index(at+".when", j), &r.When[j])
 		}
-		v.reachable(at, r, i, shapes)
+		v.reachable(at, r, i)
 	}
 }
 
 // reachable refuses a rule that can never match: because its conditions
 // contradict each other, because an earlier rule takes all its visits, or
 // because the link is not active then.
-func (v *linkCheck) reachable(at string, r *Rule, i int, shapes map[string]string) {
+func (v *linkCheck) reachable(at string, r *Rule, i int) {
 	if len(r.When) == 0 && i < len(v.link.Rules)-1 {
 		v.faults.add(at+".when", "the rule matches every visit, so the rules after it can never match; put it last or give it a condition")
 	}
-	shape := fmt.Sprint(r.When)
-	if earlier, ok := shapes[shape]; ok {
-		v.faults.add(at+".when", "it can never match: rule %q before it has the same conditions", earlier)
+	for _, earlier := range v.link.Rules[:i] {
+		if len(earlier.When) > 0 && covers(earlier.When, r.When) {
+			v.faults.add(at+".when", "it can never match: rule %q before it takes all its visits", earlier.ID)
+			break
+		}
 	}
-	shapes[shape] = r.ID
 	if reason := contradiction(r.When); reason != "" {
 		v.faults.add(at+".when", "it can never match: %s", reason)
 	}
@@ -209,8 +224,12 @@ func (v *linkCheck) reachable(at string, r *Rule, i int, shapes map[string]strin
 }
 
 func (v *linkCheck) fallback() {
-	if v.link.Fallback != "" {
-		v.target("fallback", v.link.Fallback)
+	if v.link.Fallback == "" {
+		return
+	}
+	v.target("fallback", v.link.Fallback)
+	if terms := TermsFor(v.in.Program, v.link.Fallback); terms.Redirect == Denied {
+		v.hidden("fallback", v.link.Fallback, terms)
 	}
 }
 
@@ -244,6 +263,9 @@ func (v *linkCheck) behaviour() {
 		v.faults.add("deep_link", "the program must name the hosts that deep links may lead to (deep_link.hosts)")
 	}
 	l.SubID.validate(&v.faults, "sub_id")
+	if l.SubID != nil {
+		v.rawMacros("sub_id.value", l.SubID.Value)
+	}
 }
 
 // policy refuses what the program's terms, or the network's, forbid.
@@ -259,8 +281,10 @@ func (v *linkCheck) terms(field string, ds []Destination) {
 		at := index(field, i) + ".url"
 		terms := TermsFor(v.in.Program, d.URL)
 		if terms.Redirect == Denied {
-			v.faults.add(at, "%s may not be hidden behind a redirect: %s. Put the link into the page as it is, "+
-				"or set policy.redirect of its program to allowed if your agreement says so", URLHost(d.URL), terms.Reason)
+			v.hidden(at, d.URL, terms)
+		}
+		if p := PresetFor(d.URL); v.link.DeepLink && p != nil && WithDeepLink(d.URL, v.in.Program) == "" {
+			v.faults.add(at, "%s takes no page, so a deep link would leave the network out; name the parameter in deep_link.param of the program", URLHost(d.URL))
 		}
 		if terms.VisitorSubID != Denied {
 			continue
@@ -269,6 +293,11 @@ func (v *linkCheck) terms(field string, ds []Destination) {
 			v.faults.add(at, "%s forbids sub-IDs that differ between visitors: %s. Use a fixed value, or {link}, {site}, {partner}", URLHost(d.URL), terms.Reason)
 		}
 	}
+}
+
+func (v *linkCheck) hidden(field, target string, terms Terms) {
+	v.faults.add(field, "%s may not be hidden behind a redirect: %s. Put the link into the page as it is, "+
+		"or set policy.redirect of its program to allowed if your agreement says so", URLHost(target), terms.Reason)
 }
 
 func variesByVisitor(template string) bool {

@@ -1,5 +1,7 @@
 package affiliate
 
+import "unsafe"
+
 // Visit is one request for a managed name, with all that a decision may depend
 // on. Host, Path and Query are as the visitor sent them, still percent-encoded.
 type Visit struct {
@@ -139,8 +141,8 @@ func ParseOutcome(s string) (Outcome, bool) {
 }
 
 // Decision is where a visit leads, and why. A Decision is reused from request to
-// request: Resolve appends to URL after emptying it, and the strings point into
-// the table that made the decision, or into the visit.
+// request: Resolve empties it first. URL and the strings hold until then; some of
+// them are parts of the visit's strings or of the decision's own buffers.
 type Decision struct {
 	Outcome Outcome
 	Code    int    // HTTP status
@@ -155,11 +157,25 @@ type Decision struct {
 	Rule    string // id of the rule that matched, "" for none
 	Page    string // the link's page
 	Why     Why
+
+	kept []byte
 }
 
-// Reset empties the decision for the next visit and keeps its buffer.
+// Reset empties the decision for the next visit and keeps its buffers.
 func (d *Decision) Reset() {
-	*d = Decision{URL: d.URL[:0]}
+	*d = Decision{URL: d.URL[:0], kept: d.kept[:0]}
+}
+
+// Keep returns a copy of b that lives as long as the decision. Tables are files
+// mapped into memory: a string that pointed into one would become a crash when the
+// next table replaces it.
+func (d *Decision) Keep(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	at := len(d.kept)
+	d.kept = append(d.kept, b...)
+	return unsafe.String(&d.kept[at], len(b))
 }
 
 // Why is the set of reasons that led to a decision.
@@ -186,11 +202,12 @@ const (
 	WhyQueryPassed                     // parameters of the visit were handed on
 	WhyDecoy                           // the verdict wants the plain URL
 	WhyBlocked                         // the verdict wants no redirect
+	WhyProgramClosed                   // the link's program is paused or archived
 )
 
 var whyNames = [...]string{"unknown_host", "unknown_name", "paused", "archived", "not_started", "ended", "rule", "shared",
 	"destination_down", "all_down", "partner", "partner_unknown", "partner_paused", "partner_default",
-	"deep_link", "deep_link_refused", "query_passed", "decoy", "blocked"}
+	"deep_link", "deep_link_refused", "query_passed", "decoy", "blocked", "program_closed"}
 
 // Strings lists the reasons by name, in the order in which they are declared.
 func (w Why) Strings() []string {

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -15,7 +16,7 @@ import (
 // document is not valid, or names a site or program that the world lacks.
 func (w *world) compile(l *affiliate.Link) ([]byte, error) {
 	site := w.siteIndex(l.Site)
-	if site < 0 {
+	if site < 0 || site > math.MaxUint16 {
 		return nil, fmt.Errorf("link %d (%s): there is no site %q", l.ID, l.Slug, l.Site)
 	}
 	programIndex := -1
@@ -25,6 +26,7 @@ func (w *world) compile(l *affiliate.Link) ([]byte, error) {
 		}
 	}
 	c := compiler{link: l, program: w.program(l.Program)}
+	c.err = servable(l)
 	c.b = binary.LittleEndian.AppendUint16(nil, uint16(site))
 	c.string(l.Slug)
 	flags := c.flags()
@@ -50,7 +52,7 @@ func (w *world) compile(l *affiliate.Link) ([]byte, error) {
 		}
 	}
 	if flags&hasFallback != 0 {
-		c.template(l.Fallback)
+		c.template(l.Fallback, l.Fallback)
 	}
 	c.destinations(l.Destinations)
 	if flags&hasRules != 0 {
@@ -60,6 +62,39 @@ func (w *world) compile(l *affiliate.Link) ([]byte, error) {
 		return nil, fmt.Errorf("link %d (%s): %w", l.ID, l.Slug, c.err)
 	}
 	return c.b, nil
+}
+
+// servable refuses what a redirect could not be made of. The catalog validates
+// links; this keeps a fault there from becoming a crash here.
+func servable(l *affiliate.Link) error {
+	if err := shareable(l.Destinations); err != nil {
+		return err
+	}
+	for i := range l.Rules {
+		if err := shareable(l.Rules[i].Destinations); err != nil {
+			return fmt.Errorf("rule %q: %w", l.Rules[i].ID, err)
+		}
+	}
+	return nil
+}
+
+func shareable(ds []affiliate.Destination) error {
+	total := 0
+	for _, d := range ds {
+		if d.Weight < 0 {
+			return fmt.Errorf("the destination %q has a negative weight", d.ID)
+		}
+		total += d.Weight
+	}
+	switch {
+	case len(ds) == 0:
+		return errors.New("it has no destination")
+	case len(ds) > 1 && total == 0:
+		return errors.New("the weights of its destinations sum to zero")
+	case total > math.MaxInt32:
+		return errors.New("the weights of its destinations are too large")
+	}
+	return nil
 }
 
 // compiler writes one record; the first error sticks.
@@ -133,59 +168,78 @@ func (c *compiler) destination(d affiliate.Destination) {
 	c.byte(down)
 	c.string(d.ID)
 	target := affiliate.WithSubID(d.URL, c.link, c.program)
-	c.template(target)
+	c.template(target, d.URL)
 	if !c.link.DeepLink {
 		return
 	}
 	if deep := affiliate.WithDeepLink(target, c.program); deep != "" {
-		c.template(deep)
+		c.template(deep, d.URL)
 		return
 	}
 	// The page itself becomes the destination: it needs its own sub-ID.
-	sub := affiliate.EffectiveSubID(c.link, c.program, d.URL)
-	c.template("")
+	sub := affiliate.PageSubID(c.link, c.program, d.URL)
+	c.uvarint(0)
 	c.string(sub.Param)
-	c.template(sub.Value)
+	c.block(func(w *writer) { c.operations(w, sub.Value) })
 }
 
 // Operations of a compiled template: literal text, a macro (its number plus
-// opMacro, plus opRaw), or the place where handed-on parameters go.
+// opMacro, plus opRaw), or the place where handed-on parameters go, with the name
+// of the parameter that may not be among them.
 const (
-	opLiteral = 0x00
-	opQuery   = 0x01
-	opMacro   = 0x40
-	opRaw     = 0x80
+	opLiteral      = 0x00
+	opHandOn       = 0x01 // each with its separator in front
+	opHandOnBefore = 0x02 // each with "&" behind, because a parameter follows
+	opMacro        = 0x40
+	opRaw          = 0x80
 )
 
-// template writes a URL template as a block of operations.
-func (c *compiler) template(s string) {
-	parts, err := affiliate.CompileTemplate(s)
-	if err != nil {
-		c.err = firstError(c.err, err)
-		return
-	}
-	handsOn := c.link.Query.Mode != affiliate.QueryDrop && c.link.Query.Mode != ""
+// template writes a URL template as a block of operations. The destination is the
+// template as the operator wrote it: its host tells the network.
+func (c *compiler) template(s, destination string) {
 	c.block(func(w *writer) {
-		placed := !handsOn
-		for _, p := range parts {
-			if p.Macro != affiliate.MacroNone {
-				writeMacro(w, p)
-				continue
-			}
-			head, fragment := p.Literal, ""
-			if i := strings.IndexByte(p.Literal, '#'); i >= 0 && !placed {
-				head, fragment, placed = p.Literal[:i], p.Literal[i:], true
-				writeLiteral(w, head)
-				w.byte(opQuery)
-				writeLiteral(w, fragment)
-				continue
-			}
-			writeLiteral(w, head)
+		if c.link.Query.Mode == affiliate.QueryDrop || c.link.Query.Mode == "" {
+			c.operations(w, s)
+			return
 		}
-		if !placed && len(parts) > 0 {
-			w.byte(opQuery)
-		}
+		at, op := handOnPlace(s, affiliate.LastParams(c.program, destination))
+		c.operations(w, s[:at])
+		w.byte(op)
+		w.string(affiliate.DeepLinkParam(c.program, destination))
+		c.operations(w, s[at:])
 	})
+}
+
+// handOnPlace says where parameters are handed on: before the first parameter that
+// must stay last, else at the end, before a fragment.
+func handOnPlace(s string, last []string) (at int, op byte) {
+	end := len(s)
+	if i := strings.IndexByte(s, '#'); i >= 0 {
+		end = i
+	}
+	if q := strings.IndexByte(s[:end], '?'); q >= 0 {
+		for at := q + 1; at < end; {
+			pair, _, _ := strings.Cut(s[at:end], "&")
+			if name, _, _ := strings.Cut(pair, "="); slices.Contains(last, name) {
+				return at, opHandOnBefore
+			}
+			at += len(pair) + 1
+		}
+	}
+	return end, opHandOn
+}
+
+// operations writes literal text and macros.
+func (c *compiler) operations(w *writer, s string) {
+	parts, err := affiliate.CompileTemplate(s)
+	c.err = firstError(c.err, err)
+	for _, p := range parts {
+		if p.Macro == affiliate.MacroNone {
+			writeLiteral(w, p.Literal)
+		} else {
+			writeMacro(w, p)
+		}
+	}
 }
 
 func writeLiteral(w *writer, s string) {

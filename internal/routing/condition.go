@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+	_ "time/tzdata" // a machine without a zone database decides the same
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 )
@@ -184,20 +186,19 @@ func referrerMatches(host, value string) bool {
 
 // languageMatches: "en" covers "en" and every "en-…", without regard to case.
 func languageMatches(tag, value string) bool {
-	return len(tag) >= len(value) && strings.EqualFold(tag[:len(value)], value) &&
+	return len(tag) >= len(value) && affiliate.EqualFold(tag[:len(value)], value) &&
 		(len(tag) == len(value) || tag[len(value)] == '-')
 }
 
 // preferredLanguage returns the tag of an Accept-Language header with the highest
-// q; of equals the first. "*" and q=0 do not count, and a q that is not a number
-// counts as 1.
+// weight; of equals the first. "*" and weight 0 do not count.
 func preferredLanguage(header string) (best string) {
 	bestQ := 0
 	for header != "" {
 		var item string
 		item, header, _ = strings.Cut(header, ",")
 		tag, parameters, _ := strings.Cut(item, ";")
-		tag = strings.TrimSpace(tag)
+		tag = strings.Trim(tag, " \t")
 		if q := quality(parameters); q > bestQ && tag != "" && tag != "*" {
 			best, bestQ = tag, q
 		}
@@ -205,25 +206,28 @@ func preferredLanguage(header string) (best string) {
 	return best
 }
 
-// quality reads "q=0.8" in thousandths.
+// quality reads "q=0.8" in thousandths, at most 1000. What is not digits with at
+// most one point counts as 1000; digits after the third decimal do not count.
 func quality(parameters string) int {
-	s := strings.TrimSpace(parameters)
+	s := strings.Trim(parameters, " \t")
 	if len(s) < 3 || s[0]|0x20 != 'q' || s[1] != '=' {
 		return 1000
 	}
-	q, scale, point := 0, 1000, false
-	for i := 2; i < len(s) && i < 7; i++ {
-		switch c := s[i]; {
-		case c == '.' && !point:
-			point = true
-		case c < '0' || c > '9':
+	whole, decimals, _ := strings.Cut(s[2:], ".")
+	q := 0
+	for i := 0; i < len(whole); i++ {
+		if whole[i] < '0' || whole[i] > '9' {
 			return 1000
-		case point:
-			scale /= 10
-			q += int(c-'0') * scale
-		default:
-			q = q*10 + int(c-'0')*1000
 		}
+		q = min(q*10+int(whole[i]-'0')*1000, 1000)
+	}
+	scale := 1000
+	for i := 0; i < len(decimals); i++ {
+		if decimals[i] < '0' || decimals[i] > '9' {
+			return 1000
+		}
+		scale /= 10
+		q += int(decimals[i]-'0') * scale
 	}
 	return min(q, 1000)
 }
@@ -253,6 +257,15 @@ func clockHolds(r *reader, ms int64) bool {
 // zones keeps the time zones that were asked for. Links name few of them, and
 // reading one from the zone database is too slow for a request.
 var zones atomic.Pointer[map[string]*time.Location]
+
+// knownZones lists the zones in use, so that a saved table can load them at start
+// and not in a request.
+func knownZones() []string {
+	if known := zones.Load(); known != nil {
+		return slices.Sorted(maps.Keys(*known))
+	}
+	return nil
+}
 
 func zone(name string) (*time.Location, error) {
 	known := zones.Load()

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -32,15 +33,17 @@ func (r *resolution) expandTarget() {
 	r.expandPage(param, templates.take())
 }
 
-// expand writes a template's URL.
+// expand writes a template's URL, and hands on parameters of the visit when all of
+// the URL's own are there to be compared with.
 func (r *resolution) expand(template []byte) {
 	d := r.decision
+	handOnAt, before, pageParam := -1, false, ""
 	for t := (reader{template}); len(t.b) > 0; {
 		switch op := t.byte(); op {
 		case opLiteral:
 			d.URL = append(d.URL, t.take()...)
-		case opQuery:
-			r.handOn()
+		case opHandOn, opHandOnBefore:
+			handOnAt, before, pageParam = len(d.URL), op == opHandOnBefore, t.string()
 		default:
 			name := ""
 			if m := affiliate.Macro(op&^opRaw - opMacro); m == affiliate.MacroSub || m == affiliate.MacroQuery {
@@ -49,20 +52,25 @@ func (r *resolution) expand(template []byte) {
 			r.macro(affiliate.Macro(op&^opRaw-opMacro), name, op&opRaw != 0)
 		}
 	}
+	if handOnAt >= 0 {
+		r.handOn(handOnAt, before, pageParam)
+	}
 }
 
 // expandPage makes the chosen page the URL, with the sub-ID in place of any that
 // the visitor put there.
 func (r *resolution) expandPage(param string, value []byte) {
 	d := r.decision
-	head, fragment, _ := strings.Cut(r.page, "#")
+	head, _, _ := strings.Cut(r.page, "#")
+	fragment := r.page[len(head):]
 	path, query, _ := strings.Cut(head, "?")
 	d.URL = append(d.URL, path...)
 	separator := byte('?')
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		if name, _, _ := strings.Cut(pair, "="); pair == "" || param != "" && strings.EqualFold(name, param) {
+		name, _, _ := strings.Cut(pair, "=")
+		if pair == "" || param != "" && affiliate.EqualFold(affiliate.UnescapeQuery(name), param) {
 			continue
 		}
 		d.URL = append(append(d.URL, separator), pair...)
@@ -72,15 +80,14 @@ func (r *resolution) expandPage(param string, value []byte) {
 		d.URL = append(append(append(d.URL, separator), param...), '=')
 		r.expand(value)
 	}
+	end := len(d.URL)
+	d.URL = append(d.URL, fragment...)
 	if r.flags&(passesQuery|passesNames) != 0 {
-		r.handOn()
-	}
-	if fragment != "" {
-		d.URL = append(append(d.URL, '#'), fragment...)
+		r.handOn(end, false, "")
 	}
 }
 
-// macro appends one value. A decoy gets nothing that tells visits apart.
+// macro appends one value. A decoy gets no click id and no sub-IDs.
 func (r *resolution) macro(m affiliate.Macro, name string, raw bool) {
 	d, v := r.decision, r.visit
 	decoy := v.Action != affiliate.Pass
@@ -157,37 +164,75 @@ func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-// handOn appends the visit's parameters that the link's policy lets through, in
-// their order, up to handedOnBytesMax. The URL's own parameters win.
-func (r *resolution) handOn() {
+// handOn adds the visit's parameters that the link's policy lets through at the given
+// place of the URL, in their order, up to handedOnBytesMax. The URL's own win.
+func (r *resolution) handOn(at int, before bool, pageParam string) {
 	d := r.decision
 	if r.visit.Action != affiliate.Pass || r.visit.Query == "" {
 		return
 	}
-	own := len(d.URL)
-	questionMark := bytes.IndexByte(d.URL, '?')
+	end := len(d.URL)
+	own := ownQuery(d.URL)
 	for query := r.visit.Query; query != ""; {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, value, hasValue := strings.Cut(pair, "=")
-		if !r.mayHandOn(name) || ownParam(d.URL[:own], questionMark, name) {
+		if !r.mayHandOn(name, pageParam) || hasParam(view(d.URL[own.from:own.to]), name) {
 			continue
 		}
-		if len(d.URL)-own+1+len(name)+1+3*len(value) > handedOnBytesMax {
+		if len(d.URL)-end+1+len(name)+1+3*len(value) > handedOnBytesMax {
 			break
 		}
-		d.URL = append(d.URL, separatorAfter(d.URL))
+		if !before && own.separator != 0 {
+			d.URL = append(d.URL, own.separator)
+		}
+		own.separator = '&'
 		d.URL = append(d.URL, name...)
 		if hasValue {
 			d.URL = appendAsSent(append(d.URL, '='), value)
 		}
+		if before {
+			d.URL = append(d.URL, '&')
+		}
 		d.Why |= affiliate.WhyQueryPassed
 	}
+	moveTail(d.URL, at, end)
+}
+
+// moveTail brings what was appended after end to the place at.
+func moveTail(url []byte, at, end int) {
+	if at < end && end < len(url) {
+		slices.Reverse(url[at:end])
+		slices.Reverse(url[end:])
+		slices.Reverse(url[at:])
+	}
+}
+
+// span is the query of a URL, and what separates a further parameter from it; 0 for
+// nothing.
+type span struct {
+	from, to  int
+	separator byte
+}
+
+func ownQuery(url []byte) span {
+	to := len(url)
+	if i := bytes.IndexByte(url, '#'); i >= 0 {
+		to = i
+	}
+	i := bytes.IndexByte(url[:to], '?')
+	switch {
+	case i < 0:
+		return span{to, to, '?'}
+	case url[to-1] == '?' || url[to-1] == '&':
+		return span{i + 1, to, 0}
+	}
+	return span{i + 1, to, '&'}
 }
 
 // mayHandOn applies the link's policy to a parameter's name. Names that need
 // decoding are never handed on: they could hide one that the operator set.
-func (r *resolution) mayHandOn(name string) bool {
+func (r *resolution) mayHandOn(name, pageParam string) bool {
 	if name == "" {
 		return false
 	}
@@ -204,34 +249,26 @@ func (r *resolution) mayHandOn(name string) bool {
 		}
 		return false
 	}
-	if slot, ok := strings.CutPrefix(name, "sub"); ok {
-		if n, err := strconv.Atoi(slot); err == nil && 1 <= n && n <= affiliate.SubSlots {
-			return false
-		}
-	}
-	return name != deepLinkParam && (r.program == nil || name != r.program.PartnerParam)
+	return !isSubSlot(name) && name != deepLinkParam && !affiliate.EqualFold(name, pageParam) &&
+		(r.program == nil || name != r.program.PartnerParam)
 }
 
-// ownParam says that the URL has a parameter of that name, in any case.
-func ownParam(url []byte, questionMark int, name string) bool {
-	if questionMark < 0 {
-		return false
-	}
-	for query := view(url[questionMark+1:]); query != ""; {
+// isSubSlot says that the name is one of sub1 to sub10.
+func isSubSlot(name string) bool {
+	slot, ok := strings.CutPrefix(name, "sub")
+	return ok && (len(slot) == 1 && '1' <= slot[0] && slot[0] <= '9' || slot == "10")
+}
+
+// hasParam says that a query has a parameter of that name, in any case.
+func hasParam(query, name string) bool {
+	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		if key, _, _ := strings.Cut(pair, "="); strings.EqualFold(key, name) {
+		if key, _, _ := strings.Cut(pair, "="); affiliate.EqualFold(key, name) {
 			return true
 		}
 	}
 	return false
-}
-
-func separatorAfter(url []byte) byte {
-	if bytes.IndexByte(url, '?') < 0 {
-		return '?'
-	}
-	return '&'
 }
 
 // appendAsSent appends an encoded value, encoding only what no URL may contain.

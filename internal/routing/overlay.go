@@ -52,6 +52,20 @@ func (s shards[V]) edit() *edit[V] {
 }
 
 func (e *edit[V]) set(hash uint64, site uint16, slug string, v V) {
+	part := e.own(hash)
+	key := name{site, slug}
+	if _, ok := part[key]; !ok {
+		e.added++
+	}
+	part[key] = v
+}
+
+func (e *edit[V]) remove(hash uint64, site uint16, slug string) {
+	delete(e.own(hash), name{site, slug})
+}
+
+// own returns the part of a hash, copied at the first touch.
+func (e *edit[V]) own(hash uint64) map[name]V {
 	i := hash % shardCount
 	if !e.owned[i] {
 		e.owned[i] = true
@@ -60,11 +74,7 @@ func (e *edit[V]) set(hash uint64, site uint16, slug string, v V) {
 			e.parts[i] = map[name]V{}
 		}
 	}
-	key := name{site, slug}
-	if _, ok := e.parts[i][key]; !ok {
-		e.added++
-	}
-	e.parts[i][key] = v
+	return e.parts[i]
 }
 
 func (e *edit[V]) get(hash uint64, site uint16, slug string) (V, bool) {

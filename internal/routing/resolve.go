@@ -1,10 +1,6 @@
 package routing
 
-import (
-	"strings"
-
-	"github.com/sluicehq/sluice/internal/affiliate"
-)
+import "github.com/sluicehq/sluice/internal/affiliate"
 
 // resolution is one visit on its way through one record.
 type resolution struct {
@@ -24,7 +20,7 @@ type resolution struct {
 
 // target is a destination of a record.
 type target struct {
-	id        string
+	id        []byte
 	templates reader
 	down      bool
 }
@@ -32,9 +28,8 @@ type target struct {
 // follow decides in the fixed order: status and schedule, the verdict's action,
 // rules, variant, destination health, partner and deep link, URL.
 func (r *resolution) follow(record []byte) {
-	_, slug, rest := recordName(record)
+	_, _, rest := recordName(record)
 	d := r.decision
-	d.Slug = slug
 	r.header(&rest)
 	if closed := r.closed(&rest); closed != 0 {
 		d.Why |= closed
@@ -52,7 +47,7 @@ func (r *resolution) follow(record []byte) {
 	if !r.choose(&rest) {
 		return
 	}
-	d.Variant = r.chosen.id
+	d.Variant = d.Keep(r.chosen.id)
 	d.Outcome = affiliate.Redirected
 	d.Code = affiliate.RedirectCodes[r.flags>>codeShift&3]
 	r.chooseDeepLink()
@@ -65,17 +60,32 @@ func (r *resolution) header(rest *reader) {
 	r.flags = rest.uvarint()
 	d.Link = int64(rest.uvarint())
 	if r.flags&hasProgram != 0 {
-		r.program = &r.table.world.programs[rest.uvarint()]
-		d.Program = r.program.ID
+		if p := &r.table.world.programs[rest.uvarint()]; p.ID != "" {
+			r.program, d.Program = p, p.ID
+		}
 	}
 	if r.flags&hasPartner != 0 {
-		d.Partner = rest.string()
-		d.Why |= affiliate.WhyPartnerDefault
+		r.creditDefault(d.Keep(rest.take()))
 	}
 	if r.flags&hasPage != 0 {
-		d.Page = rest.string()
+		d.Page = d.Keep(rest.take())
 	}
 }
+
+// creditDefault credits the link's own partner, unless the program says that this
+// one is not active any more.
+func (r *resolution) creditDefault(code string) {
+	if r.program != nil {
+		if status, known := r.program.partner(code); known && !isActive(status) {
+			r.decision.Why |= affiliate.WhyPartnerPaused
+			return
+		}
+	}
+	r.decision.Partner = code
+	r.decision.Why |= affiliate.WhyPartnerDefault
+}
+
+func isActive(s affiliate.Status) bool { return s != affiliate.Paused && s != affiliate.Archived }
 
 // closed says why the link leads nowhere now, or 0.
 func (r *resolution) closed(rest *reader) (why affiliate.Why) {
@@ -92,6 +102,8 @@ func (r *resolution) closed(rest *reader) (why affiliate.Why) {
 		return affiliate.WhyArchived
 	case r.flags&isPaused != 0:
 		return affiliate.WhyPaused
+	case why == 0 && r.program != nil && !isActive(r.program.Status):
+		return affiliate.WhyProgramClosed
 	}
 	return why
 }
@@ -125,7 +137,7 @@ func (r *resolution) refused() bool {
 // fallBack sends the visit to the link's fallback, or the site's default.
 func (r *resolution) fallBack() {
 	if r.fallback == nil {
-		answerDefault(r.site, r.decision, true)
+		answerDefault(r.site, r.decision)
 		return
 	}
 	r.decision.Outcome, r.decision.Code = affiliate.FellBack, 302
@@ -143,18 +155,18 @@ func (r *resolution) creditPartner() {
 		if code, named = affiliate.QueryValue(r.visit.Query, r.program.PartnerParam); !named || code == "" {
 			return
 		}
-		code = strings.ToLower(code)
+		code = affiliate.LowerASCII(code)
 	}
 	d := r.decision
-	status, known := r.program.partners[code]
+	status, known := r.program.partner(code)
 	switch {
 	case !known:
 		d.Why |= affiliate.WhyPartnerUnknown
-	case status != affiliate.Active:
+	case !isActive(status):
 		d.Why |= affiliate.WhyPartnerPaused
 	default:
 		d.Partner = code
-		d.Why = d.Why&^affiliate.WhyPartnerDefault | affiliate.WhyPartner
+		d.Why = d.Why&^(affiliate.WhyPartnerDefault|affiliate.WhyPartnerPaused) | affiliate.WhyPartner
 	}
 }
 
@@ -166,11 +178,11 @@ func (r *resolution) choose(rest *reader) bool {
 	if r.flags&hasRules != 0 {
 		for n := rest.uvarint(); n > 0; n-- {
 			rule := reader{rest.take()}
-			id := rule.string()
+			id := rule.take()
 			if r.allHold(&rule) {
-				r.decision.Rule = id
+				r.decision.Rule = r.decision.Keep(id)
 				r.decision.Why |= affiliate.WhyRule
-				return r.share(&rule, id)
+				return r.share(&rule, r.decision.Rule)
 			}
 		}
 	}
@@ -260,13 +272,15 @@ func readTarget(b []byte) (weight int, t target) {
 	r := reader{b}
 	weight = int(r.uvarint())
 	t.down = r.byte() == 1
-	t.id = r.string()
+	t.id = r.take()
 	t.templates = r
 	return weight, t
 }
 
 // deepLinkParam is the visit's parameter that chooses the merchant's page.
 const deepLinkParam = "url"
+
+// chooseDeepLink keeps the page that the visit asks for, if it may have it.
 
 func (r *resolution) chooseDeepLink() {
 	page, asked := affiliate.QueryValue(r.visit.Query, deepLinkParam)

@@ -15,6 +15,7 @@ package routing
 
 import (
 	"math/bits"
+	"runtime"
 	"strings"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
@@ -47,9 +48,10 @@ func (t *Table) Sites() []affiliate.Site {
 	return sites
 }
 
-// Resolve decides where the visit leads and writes it to d, whose buffer it
-// reuses. It performs no I/O and allocates nothing for a canonical name on a link
-// without time zones. d's strings stay valid as long as the table is in use.
+// Resolve decides where the visit leads and writes it to d, whose buffers it
+// reuses. It performs no I/O and allocates nothing for a canonical name and
+// parameters that need no decoding, when v and d are kept from request to request.
+// Nothing in d points into the table.
 func (t *Table) Resolve(v *affiliate.Visit, d *affiliate.Decision) {
 	d.Reset()
 	siteIndex, ok := t.world.siteFor(v.Host)
@@ -59,35 +61,26 @@ func (t *Table) Resolve(v *affiliate.Visit, d *affiliate.Decision) {
 	}
 	site := &t.world.sites[siteIndex]
 	d.Site = site.ID
-	name, below := nameInPath(v.Path, site.Prefix)
+	name, below := affiliate.NameInPath(v.Path, site.Prefix)
 	if !below {
-		t.answerUnknown(site, d, name == "" && v.Path == "/")
+		d.Outcome, d.Code, d.Why = affiliate.Missing, 404, affiliate.WhyUnknownName
 		return
 	}
-	slug, canonical := affiliate.CanonicalSlug(name)
-	if !canonical {
-		t.answerUnknown(site, d, true)
-		return
-	}
+	record, slug, partner := t.find(uint16(siteIndex), name)
 	d.Slug = slug
-	record, partner := t.find(uint16(siteIndex), slug)
 	if record == nil {
-		t.answerUnknown(site, d, true)
+		d.Why = affiliate.WhyUnknownName
+		answerDefault(site, d)
 		return
 	}
 	r := resolution{table: t, site: site, visit: v, decision: d, partner: partner}
 	r.follow(record)
-}
-
-// answerUnknown sends a visit that names no link to the site's default.
-func (t *Table) answerUnknown(site *affiliate.Site, d *affiliate.Decision, named bool) {
-	d.Why |= affiliate.WhyUnknownName
-	answerDefault(site, d, named)
+	runtime.KeepAlive(t) // the record is mapped memory that goes with the table
 }
 
 // answerDefault is what a visitor gets who cannot be sent to a destination.
-func answerDefault(site *affiliate.Site, d *affiliate.Decision, named bool) {
-	if named && site.DefaultURL != "" {
+func answerDefault(site *affiliate.Site, d *affiliate.Decision) {
+	if site.DefaultURL != "" {
 		d.Outcome, d.Code = affiliate.Defaulted, 302
 		d.URL = append(d.URL, site.DefaultURL...)
 		return
@@ -95,23 +88,31 @@ func answerDefault(site *affiliate.Site, d *affiliate.Decision, named bool) {
 	d.Outcome, d.Code = affiliate.Missing, 404
 }
 
-// find returns the record of a name. A name whose last part is not part of a slug
-// is tried without it: "the-thing/anna" is the link "the-thing", visited through
-// the partner "anna", when no link of that whole name exists and the shorter one
-// belongs to a program.
-func (t *Table) find(site uint16, slug string) (record []byte, partner string) {
+// find returns the record of a name as it was asked for, and its canonical slug. A
+// name of several segments that is no link's is tried without the last one:
+// "the-thing/anna" is the link "the-thing", visited through the partner "anna",
+// when that link belongs to a program.
+func (t *Table) find(site uint16, name string) (record []byte, slug, partner string) {
+	slug, canonical := affiliate.CanonicalSlug(name)
+	if !canonical {
+		return nil, "", ""
+	}
 	if record = t.lookup(site, slug); record != nil {
-		return record, ""
+		return record, slug, ""
 	}
 	i := strings.LastIndexByte(slug, '/')
 	if i < 0 {
-		return nil, ""
+		return nil, slug, ""
 	}
-	record = t.lookup(site, slug[:i])
-	if record == nil || recordFlags(record)&hasProgram == 0 {
-		return nil, ""
+	// Cut at the segment, the shorter name may end in what no slug ends in.
+	short, canonical := affiliate.CanonicalSlug(slug[:i])
+	if !canonical {
+		return nil, slug, ""
 	}
-	return record, slug[i+1:]
+	if record = t.lookup(site, short); record == nil || recordFlags(record)&hasProgram == 0 {
+		return nil, slug, ""
+	}
+	return record, short, slug[i+1:]
 }
 
 // lookup returns the compiled record of a canonical slug, or nil.
@@ -123,31 +124,6 @@ func (t *Table) lookup(site uint16, slug string) []byte {
 		}
 	}
 	return t.base.find(h, site, slug)
-}
-
-// nameInPath cuts the site's prefix from a request path, both percent-decoded and
-// compared without regard to case or doubled slashes. below is false for a path
-// that is not under the prefix, or whose escapes are broken.
-func nameInPath(path, prefix string) (name string, below bool) {
-	if rest, ok := strings.CutPrefix(path, prefix); ok && strings.IndexByte(rest, '%') < 0 {
-		return rest, rest != "" || prefix != "/"
-	}
-	decoded, ok := affiliate.UnescapePath(path)
-	if !ok {
-		return "", false
-	}
-	rest := strings.TrimLeft(decoded, "/")
-	for _, want := range strings.Split(strings.Trim(prefix, "/"), "/") {
-		if want == "" {
-			continue
-		}
-		part, tail, _ := strings.Cut(rest, "/")
-		if !strings.EqualFold(part, want) {
-			return "", false
-		}
-		rest = strings.TrimLeft(tail, "/")
-	}
-	return rest, rest != ""
 }
 
 // hashName is the hash of a name in index and overlay. It is part of the base's
