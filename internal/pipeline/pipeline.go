@@ -43,8 +43,9 @@ type Collector struct {
 	options Options
 	recent  *recent
 
-	mu      sync.Mutex
-	sources map[string]queue.Source
+	mu       sync.Mutex
+	expected int // sources that will be followed
+	sources  map[string]queue.Source
 
 	stored, poisoned, retries atomic.Int64
 	lastStored                atomic.Int64 // time of the newest stored click, Unix ms
@@ -81,6 +82,9 @@ func (c *Collector) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the sources of clicks cannot be listed: %w", err)
 	}
+	c.mu.Lock()
+	c.expected = len(names)
+	c.mu.Unlock()
 	var all sync.WaitGroup
 	for _, name := range names {
 		all.Go(func() { c.collect(ctx, name) })
@@ -180,6 +184,27 @@ func (c *Collector) rows(name string, taken queue.Batch) ([]analytics.Row, error
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// Drain waits until nothing is left in the queue, or the context ends.
+func (c *Collector) Drain(ctx context.Context) error {
+	for {
+		if c.following() && c.Stats().Lag.Bytes == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// following says that every source has been opened.
+func (c *Collector) following() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.expected > 0 && len(c.sources) == c.expected
 }
 
 func (c *Collector) setSource(name string, s queue.Source) {

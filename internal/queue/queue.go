@@ -33,7 +33,7 @@ type Source interface {
 	// Commit says that everything up to the position is stored elsewhere for
 	// good; the queue may forget it.
 	Commit(ctx context.Context, position string) error
-	// Lag is what has been appended and not yet taken.
+	// Lag is what has been appended and not yet committed.
 	Lag() Lag
 	Close() error
 }

@@ -4,8 +4,8 @@ package useragent
 type flag uint8
 
 const (
-	bot flag = 1 << iota
-	tool // a bot in people's hands: what it fetches may have been asked for
+	bot  flag = 1 << iota
+	tool      // a bot in people's hands: what it fetches may have been asked for
 	tv
 	tablet
 	phone

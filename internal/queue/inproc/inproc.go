@@ -65,7 +65,7 @@ func (q *Queue) Open(_ context.Context, name, position string) (queue.Source, er
 	if err != nil {
 		return nil, err
 	}
-	return &source{name: name, journal: j, reader: r, from: position, position: r.Position()}, nil
+	return &source{name: name, journal: j, reader: r, from: position, committed: mark{position: r.Position()}}, nil
 }
 
 // Close refuses further reading. Sources that are open stay so.
@@ -86,9 +86,16 @@ type source struct {
 	bytes   []byte // the batch's records, one after the other
 	records [][]byte
 
-	mu       sync.Mutex // guards what Lag reads
-	sequence uint64     // of the last record taken
+	mu        sync.Mutex // guards what follows
+	taken     mark       // the last record handed out
+	committed mark
+}
+
+// mark is a place in the journal and the number of the record before it, 0 when
+// that is not known.
+type mark struct {
 	position journal.Position
+	sequence uint64
 }
 
 // Take copies what is there, since a record of the reader lives only until the next.
@@ -97,11 +104,13 @@ func (s *source) Take(ctx context.Context, limit int) (queue.Batch, error) {
 	var last journal.Record
 	var ends []int
 	for len(ends) < limit {
+		end := s.journal.End()
 		rec, err := s.reader.Next()
 		if errors.Is(err, io.EOF) {
 			if len(ends) > 0 {
 				break
 			}
+			s.nothingBefore(end)
 			if err := s.reader.Wait(ctx); err != nil {
 				return queue.Batch{}, waitError(err)
 			}
@@ -122,9 +131,22 @@ func (s *source) Take(ctx context.Context, limit int) (queue.Batch, error) {
 	batch := queue.Batch{From: s.from, To: last.Position.String(), Records: s.records}
 	s.from = batch.To
 	s.mu.Lock()
-	s.sequence, s.position = last.Sequence, last.Position
+	s.taken = mark{last.Position, last.Sequence}
 	s.mu.Unlock()
 	return batch, nil
+}
+
+// nothingBefore notes that there is no record left before a place of the journal.
+// A journal that was just opened ends behind the records that it begins with, in
+// a segment that is still empty.
+func (s *source) nothingBefore(end journal.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.taken.position.IsZero() && s.committed != s.taken {
+		return
+	}
+	s.committed.position = end
+	s.taken = s.committed
 }
 
 func waitError(err error) error {
@@ -140,24 +162,29 @@ func (s *source) Commit(_ context.Context, position string) error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	if s.taken.position == p {
+		s.committed = s.taken
+	}
+	s.mu.Unlock()
 	return s.journal.Release(p)
 }
 
-// Lag compares the journal's end with what was taken. Until the first Take only
-// the bytes are known.
+// Lag compares the journal's end with what was committed. Until the first Commit
+// only the bytes are known.
 func (s *source) Lag() (lag queue.Lag) {
 	s.mu.Lock()
-	taken, at := s.sequence, s.position
+	done := s.committed
 	s.mu.Unlock()
 	stats := s.journal.Stats()
-	if !at.Before(stats.End) || stats.LastSequence == taken {
+	if !done.position.Before(stats.End) || stats.LastSequence == done.sequence {
 		return lag
 	}
-	if taken > 0 {
-		lag.Records = int64(stats.LastSequence - taken)
+	if done.sequence > 0 {
+		lag.Records = int64(stats.LastSequence - done.sequence)
 	}
-	if lag.Bytes = stats.Bytes; at.Segment == stats.End.Segment {
-		lag.Bytes = stats.End.Offset - at.Offset
+	if lag.Bytes = stats.Bytes; done.position.Segment == stats.End.Segment {
+		lag.Bytes = stats.End.Offset - done.position.Offset
 	}
 	return lag
 }
