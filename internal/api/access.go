@@ -132,7 +132,7 @@ func (c *caller) may(a access) error {
 	case a == public:
 		return nil
 	case c.via == "":
-		return affiliate.Errorf(affiliate.Unsigned, "log in, or send an API token as: Authorization: Bearer slc_…")
+		return affiliate.Errorf(affiliate.Unsigned, "log in, or send an API token as: Authorization: Bearer sluice_…")
 	case a == session && c.via != "session":
 		return affiliate.Errorf(affiliate.Forbidden, "this is for somebody who has logged in with a browser")
 	case (a == write || a == operator) && !c.May(account.Write):

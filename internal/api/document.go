@@ -27,14 +27,14 @@ func (s *server) config() huma.Config {
 				Description: "The control plane of Sluice: links, what they belong to, and what became of their visitors. " +
 					"Errors are problems (RFC 9457) with a code; where the input has fields, errors lists those at fault. " +
 					"Single things carry an ETag; changes take it as If-Match. " +
-					"Programs send a token as `Authorization: Bearer slc_…`; browsers log in and hold a cookie.",
+					"Programs send a token as `Authorization: Bearer sluice_…`; browsers log in and hold a cookie.",
 				License: &huma.License{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"},
 			},
 			Servers: []*huma.Server{{URL: "/", Description: "This server."}},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaPrefix, huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer":  {Type: "http", Scheme: "bearer", Description: "An API token, slc_…, of the scope read or write."},
+					"bearer":  {Type: "http", Scheme: "bearer", Description: "An API token, sluice_…, of the scope read or write."},
 					"session": {Type: "apiKey", In: "cookie", Name: SessionCookie, Description: "What logging in sets."},
 				},
 			},

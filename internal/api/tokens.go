@@ -27,7 +27,7 @@ type TokenInput struct {
 // NewToken is a token with its secret.
 type NewToken struct {
 	account.Token
-	Secret string `json:"secret" doc:"The token's value. It is shown only here." example:"slc_7cBf0kQ1…"`
+	Secret string `json:"secret" doc:"The token's value. It is shown only here." example:"sluice_7cbf2k…"`
 }
 
 type tokensAnswer struct {

@@ -78,7 +78,7 @@ var tokenFields = map[string]field{
 	"id":         {doc: "Id of the token."},
 	"user":       {doc: "Whose token it is.", example: "admin"},
 	"name":       {doc: "What the token is for.", example: "nightly export"},
-	"prefix":     {doc: "How the secret begins, to recognise it by.", example: "slc_7cBf"},
+	"prefix":     {doc: "How the secret begins, to recognise it by.", example: "sluice_7cbf2k"},
 	"scopes":     {doc: "What the token allows; write includes read.", values: anyOf("read", "write")},
 	"created_at": {doc: "When it was made."},
 	"expires_at": {doc: "When it ends. Absent: when it is deleted."},
