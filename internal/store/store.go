@@ -17,7 +17,7 @@
 // under it. Its writes are visible to itself at once, and to others when it has
 // returned nil; then they also survive the loss of power. When its function returns
 // an error or panics, nothing of it remains, and the error is returned as it is.
-// An Update must not be started inside a View or an Update of the same goroutine.
+// An Update started inside an Update of the same goroutine would wait for itself.
 //
 // Engines do not retry and never run the function twice. A transaction ends with
 // the context it was opened with, and its Reader or Writer must not be used

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"github.com/sluicehq/sluice/internal/store"
 )
@@ -96,7 +95,11 @@ func (t *transaction) each(query string, args []any, fn func(*sql.Rows) error) (
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, t.store.failure(rows.Close())) }()
+	defer func() {
+		if closing := rows.Close(); err == nil {
+			err = t.store.failure(closing)
+		}
+	}()
 	for rows.Next() {
 		if err := fn(rows); err != nil {
 			return err
