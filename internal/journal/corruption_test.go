@@ -45,7 +45,6 @@ func TestCorruption(t *testing.T) {
 			"segment 2, offset 0, 40 bytes: the file is shorter than a segment header",
 			"segment 3, offset 64: records 34 to 66 are missing; 33 records lost"}},
 		{"empty file", cut(2, 0), 53, []string{
-			"segment 2, offset 0: the file is shorter than a segment header",
 			"segment 3, offset 64: records 34 to 66 are missing; 33 records lost"}},
 		{"zeroed segment header", zero(2, 0, headerBytes), 86, []string{
 			"segment 2, offset 0, 64 bytes: the segment header's checksum does not match"}},
@@ -102,6 +101,9 @@ func TestCorruption(t *testing.T) {
 		{"zero-filled tail of a full segment", zero(2, at(20), smallSegment-at(20)), 73, []string{
 			"segment 3, offset 64: records 54 to 66 are missing; 13 records lost"}},
 		{"zeros behind the tail", extend(3, make([]byte, 9000)), 86, nil},
+		{"zeros instead of a segment", zero(2, 0, smallSegment), 53, []string{
+			"segment 3, offset 64: records 34 to 66 are missing; 33 records lost"}},
+		{"zeros instead of the last segment", zero(3, 0, smallSegment), 66, nil},
 		{"hole of zeros", zero(2, at(5)+40, 300), 83, []string{
 			"segment 2, offset 664, 360 bytes: the record's checksum does not match; 3 records lost"}},
 		{"hole of zeros over whole records", zero(2, at(5), 2*brokenStride), 84, []string{

@@ -33,7 +33,7 @@ type frame struct {
 	sequence uint64
 	offset   int64
 	end      int64 // padding included
-	padding  bool  // the padding is not zero
+	soiled   int64 // bytes of padding, if they are not zero
 }
 
 // verdict is what peek found.
@@ -145,10 +145,11 @@ func (c *cursor) peek(offset, limit int64, floor, ceiling uint64) (frame, verdic
 	case !sequenceFits:
 		return frame{}, isBad, faultSequence, nil
 	}
-	return frame{
-		payload: b[frameBytes:length:length], sequence: sequence,
-		offset: offset, end: padded, padding: !allZero(b[length:]),
-	}, isRecord, faultNone, nil
+	f := frame{payload: b[frameBytes:length:length], sequence: sequence, offset: offset, end: padded}
+	if padding := b[length:]; !allZero(padding) {
+		f.soiled = int64(len(padding))
+	}
+	return f, isRecord, faultNone, nil
 }
 
 // next looks at the record that the cursor stands before.

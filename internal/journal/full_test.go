@@ -97,6 +97,61 @@ func TestNoSpaceRefusesAndResumes(t *testing.T) {
 	checkResume(t, j, kept, func() { full.Store(false) })
 }
 
+// TestOpenOnAFullDisk must not keep the program from starting: it records as soon as it can.
+func TestOpenOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, Options{})
+	appendAll(t, j, 0, 100)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var space atomic.Bool
+	o := Options{allocate: func(f *os.File, size int64) error {
+		if space.Load() {
+			return preallocate(f, size)
+		}
+		return unix.ENOSPC
+	}}
+	for range 2 { // the second time behind a run that never recorded
+		j = open(t, dir, o)
+		if _, err := j.Append(payload(0)); !errors.Is(err, ErrFull) {
+			t.Errorf("got %v, want ErrFull", err)
+		}
+		got, damages := readLive(t, j, Position{})
+		wantRecords(t, got, 0, 100)
+		wantNoDamage(t, damages)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j = open(t, dir, o)
+	checkResume(t, j, 100, func() { space.Store(true) })
+	if s := j.Stats(); s.LastSequence != 120 {
+		t.Errorf("the last sequence is %d, want 120", s.LastSequence)
+	}
+}
+
+func TestOpenAtTheLimitStaysWithinIt(t *testing.T) {
+	dir := t.TempDir()
+	o := Options{MaxBytes: 3 * smallSegment}
+	j := open(t, dir, o)
+	kept := fillUntilFull(t, j, 0)
+	for range 3 {
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		j = open(t, dir, o)
+		if s := j.Stats(); s.Bytes > o.MaxBytes {
+			t.Errorf("%d bytes after a restart, want at most %d", s.Bytes, o.MaxBytes)
+		}
+	}
+	checkResume(t, j, kept, func() {
+		if err := j.Release(j.End()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestFullDisk fills a real file system of one megabyte.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
@@ -127,7 +182,7 @@ func TestFullDisk(t *testing.T) {
 func TestHangingDiskHoldsUpOneAppendOnly(t *testing.T) {
 	hang, hung := make(chan struct{}), make(chan struct{}, 10)
 	var after atomic.Int32
-	j := open(t, t.TempDir(), Options{allocate: func(f *os.File, size int64) error {
+	j := open(t, t.TempDir(), Options{readyWait: readyWaitDefault, allocate: func(f *os.File, size int64) error {
 		if after.Add(1) > 2 {
 			hung <- struct{}{}
 			<-hang
@@ -192,7 +247,7 @@ func TestDiskFailsUnderTheMap(t *testing.T) {
 // gone with the process.
 func TestFolderDeletedUnderTheJournal(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
-	j, err := Open(dir, Options{SegmentBytes: smallSegment})
+	j, err := Open(dir, Options{SegmentBytes: smallSegment, readyWait: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +292,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{t.TempDir(), Options{SegmentBytes: 100}, "segment size 100: want 4096 to 1073741824 bytes"},
 		{t.TempDir(), Options{SyncInterval: -1}, "sync interval -1ns: want more than 0"},
 		{t.TempDir(), Options{MaxBytes: 5000}, "limit of 5000 bytes: want at least two segments of 16777216 bytes"},
-		{t.TempDir(), Options{allocate: func(*os.File, int64) error { return unix.ENOSPC }}, "no space left on device"},
+		{t.TempDir(), Options{allocate: func(*os.File, int64) error { return unix.EACCES }}, "permission denied"},
 	} {
 		j, err := Open(c.dir, c.options)
 		if err == nil {

@@ -16,8 +16,8 @@
 // One Journal is one lane with one folder. A program with several event loops opens one
 // journal for each; nothing is shared between them.
 //
-// Locks, in the order they are taken: syncMu, mu, listMu. Append takes mu only, and
-// listMu when it moves to the next segment.
+// Locks, in the order they are taken: syncMu or rollMu, mu, listMu. Append takes mu only,
+// unless it has to move to the next segment. Nobody waits for the disk with mu held.
 package journal
 
 import (
@@ -50,16 +50,21 @@ const (
 	segmentBytesMax     = 1 << 30
 	syncIntervalDefault = 50 * time.Millisecond
 
-	// readyWait is how long an Append waits for the next segment while the disk is
+	// readyWaitDefault is how long an Append waits for the next segment while the disk is
 	// healthy. It happens when records come faster than the disk reserves space,
 	// gigabytes per second. A segment that is still not there then means a disk that
 	// hangs, and until one arrives every Append is refused at once: a visitor is
 	// never held up by the paperwork.
-	readyWait = 50 * time.Millisecond
+	readyWaitDefault = 50 * time.Millisecond
 
 	// unsyncedSegmentsMax bounds the memory that full segments hold while a slow disk
 	// takes them in. No segment is prepared beyond it.
 	unsyncedSegmentsMax = 4
+
+	// numbersSkipped is how many segment numbers Open leaves out after a crash. A power cut
+	// may take the names of the segments that were not synced, of which there are fewer,
+	// and a consumer that remembers a place in one must not find other records there.
+	numbersSkipped = 4 * unsyncedSegmentsMax
 )
 
 // Options says how a journal keeps its records. The zero value is ready to use.
@@ -70,7 +75,8 @@ type Options struct {
 	Logger       *slog.Logger  // default: silent
 	Now          func() time.Time
 
-	allocate func(*os.File, int64) error // tests make the disk full with it
+	allocate  func(*os.File, int64) error // tests make the disk full with it
+	readyWait time.Duration               // tests have a busy disk's patience
 }
 
 // Journal appends records to a folder. All methods are safe for concurrent use.
@@ -81,9 +87,12 @@ type Journal struct {
 	lock    *os.File
 	ready   chan *segment // holds at most the one segment that is prepared
 	prepare chan struct{} // asks for it, or to try again
+	refuse  chan struct{} // there will be none for now: do not wait
 	filled  chan struct{} // a segment is full: sync and unmap it
 	stop    chan struct{}
 	done    sync.WaitGroup
+
+	skip uint64 // segment numbers to leave out before the next; Open's, then prepareSegments'
 
 	end    atomic.Uint64 // packed Position, published after each record
 	synced atomic.Uint64 // packed Position
@@ -91,11 +100,13 @@ type Journal struct {
 
 	unsynced atomic.Int32 // full segments that are still mapped
 
+	rollMu sync.Mutex // one Append at a time moves to the next segment
+	late   bool       // the disk hung once; no waiting until it has recovered
+
 	mu       sync.Mutex // the appending state
 	current  *segment
 	offset   int64
 	sequence uint64 // of the next record
-	late     bool   // the disk hung once; no waiting until it has recovered
 	closed   bool
 
 	syncMu sync.Mutex // one sync at a time
@@ -130,16 +141,16 @@ func Open(dir string, o Options) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("journal: make the folder: %w", err)
 	}
-	lock, err := lockFolder(dir)
+	lock, clean, err := lockFolder(dir)
 	if err != nil {
 		return nil, err
 	}
 	j := &Journal{
 		dir: dir, options: o, lock: lock, log: o.Logger.With("journal", dir),
 		ready: make(chan *segment, 1), prepare: make(chan struct{}, 1),
-		filled: make(chan struct{}, 1), stop: make(chan struct{}),
+		refuse: make(chan struct{}, 1), filled: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
-	if err := j.recover(); err != nil {
+	if err := j.recover(clean); err != nil {
 		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", dir, err), lock.Close())
 	}
 	j.done.Add(2)
@@ -160,6 +171,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.readyWait == 0 {
+		o.readyWait = readyWaitDefault
 	}
 	if o.allocate == nil {
 		o.allocate = preallocate
@@ -195,8 +209,16 @@ func (j *Journal) Append(payload []byte) (Position, error) {
 		j.counters.tooLarge.Add(1)
 		return Position{}, ErrTooLarge
 	}
+	size := paddedBytes(len(payload))
 	j.mu.Lock()
-	p, err := j.append(payload)
+	if !j.closed && !j.fits(size) {
+		j.mu.Unlock()
+		if err := j.makeRoom(size); err != nil { // else it holds mu again
+			j.counters.full.Add(1)
+			return Position{}, err
+		}
+	}
+	p, err := j.append(payload, size)
 	j.mu.Unlock()
 	if err != nil {
 		return Position{}, err
@@ -207,22 +229,17 @@ func (j *Journal) Append(payload []byte) (Position, error) {
 	return p, nil
 }
 
-func (j *Journal) append(payload []byte) (Position, error) {
-	size := paddedBytes(len(payload))
+// append writes a record that fits. It is called with mu held, as fits is.
+func (j *Journal) append(payload []byte, size int64) (Position, error) {
 	if j.closed {
 		j.counters.closed.Add(1)
 		return Position{}, ErrClosed
 	}
-	if j.current == nil || j.offset+size > int64(len(j.current.bytes)) {
-		if err := j.roll(); err != nil {
-			j.counters.full.Add(1)
-			return Position{}, err
-		}
-	}
 	if err := putRecord(j.current.bytes, j.offset, j.sequence, payload); err != nil {
+		number := j.current.number
 		j.abandon()
 		j.counters.failed.Add(1)
-		return Position{}, fmt.Errorf("journal: append to segment %d: %w; recording goes on in the next segment", j.end.Load()>>32, err)
+		return Position{}, fmt.Errorf("journal: append to segment %d: %w; recording goes on in the next segment", number, err)
 	}
 	j.offset += size
 	j.sequence++
@@ -231,18 +248,45 @@ func (j *Journal) append(payload []byte) (Position, error) {
 	return p, nil
 }
 
-// roll makes the prepared segment the current one.
-func (j *Journal) roll() error {
+func (j *Journal) fits(size int64) bool {
+	return j.current != nil && j.offset+size <= int64(len(j.current.bytes))
+}
+
+// makeRoom moves to the prepared segment and returns with mu held, unless there is none. It waits
+// without mu: shorter records may still find room, and the syncing goroutine must get on.
+func (j *Journal) makeRoom(size int64) error {
+	j.rollMu.Lock()
+	defer j.rollMu.Unlock()
+	j.mu.Lock()
+	if j.closed || j.fits(size) { // somebody else has been here
+		return nil
+	}
+	j.mu.Unlock()
 	next := j.takeReady()
 	if next == nil {
 		return ErrFull
 	}
+	j.mu.Lock()
+	if j.closed {
+		next.discard(next.path)
+		j.delist(next.number)
+		return nil
+	}
+	if !j.roll(next) {
+		j.mu.Unlock()
+		return ErrFull
+	}
+	return nil
+}
+
+// roll makes the prepared segment the current one.
+func (j *Journal) roll(next *segment) bool {
 	if next.unlinked() || next.activate(j.sequence) != nil {
 		// It stays behind unused, and its number is spent.
 		j.retire(next, 0)
 		j.markDamaged(next.number, "it could not be used: "+errFault.Error())
 		j.askForSegment()
-		return ErrFull
+		return false
 	}
 	if j.current != nil {
 		j.retire(j.current, j.offset)
@@ -251,7 +295,7 @@ func (j *Journal) roll() error {
 	j.current, j.offset = next, headerBytes
 	j.counters.rolls.Add(1)
 	j.askForSegment()
-	return nil
+	return true
 }
 
 // takeReady returns the prepared segment, waiting for it only while the disk is well.
@@ -262,16 +306,23 @@ func (j *Journal) takeReady() *segment {
 		return s
 	default:
 	}
+	select {
+	case <-j.refuse: // of another time
+	default:
+	}
 	if j.late || j.counters.trouble.Load() != nil {
 		return nil
 	}
 	began := time.Now()
-	limit := time.NewTimer(readyWait)
+	limit := time.NewTimer(j.options.readyWait)
 	defer limit.Stop()
 	select {
 	case s := <-j.ready:
 		j.counters.waited(time.Since(began))
 		return s
+	case <-j.refuse:
+		j.counters.waited(time.Since(began))
+		return nil
 	case <-limit.C:
 		j.counters.waited(time.Since(began))
 		j.late = true
@@ -304,6 +355,8 @@ func (j *Journal) Close() error {
 	j.done.Wait()
 
 	err := j.Sync()
+	j.syncMu.Lock()
+	defer j.syncMu.Unlock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.current != nil {
@@ -318,7 +371,7 @@ func (j *Journal) Close() error {
 	default:
 	}
 	j.wakeReaders()
-	if err = errors.Join(err, j.lock.Close()); err != nil {
+	if err = errors.Join(err, unlock(j.lock, err == nil)); err != nil {
 		return fmt.Errorf("journal: close %s: %w", j.dir, err)
 	}
 	return nil

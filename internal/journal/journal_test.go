@@ -19,6 +19,9 @@ func open(t testing.TB, dir string, o Options) *Journal {
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = smallSegment
 	}
+	if o.readyWait == 0 {
+		o.readyWait = patience // appending here is faster than any traffic and any disk
+	}
 	j, err := Open(dir, o)
 	if err != nil {
 		t.Fatal(err)

@@ -12,22 +12,36 @@ import (
 )
 
 // lockFolder makes the caller the folder's only writer. The lock is the kernel's: it
-// ends with the process, however that ends.
-func lockFolder(dir string) (*os.File, error) {
+// ends with the process, however that ends. The file holds the writer's process id from Open to
+// Close: clean tells that the last writer closed the journal.
+func lockFolder(dir string) (f *os.File, clean bool, err error) {
 	path := filepath.Join(dir, lockFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	content, err := os.ReadFile(path)
+	clean = err == nil && len(content) == 0
+	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
-		return nil, fmt.Errorf("journal: lock the folder: %w", err)
+		return nil, false, fmt.Errorf("journal: lock the folder: %w", err)
 	}
 	if err := flock(f); err != nil {
 		holder := holderOf(path)
-		return nil, errors.Join(fmt.Errorf("%w: %s%s; stop it, or choose another folder", ErrLocked, dir, holder), f.Close())
+		return nil, false, errors.Join(fmt.Errorf("%w: %s%s; stop it, or choose another folder", ErrLocked, dir, holder), f.Close())
 	}
-	// Who it is helps the next one's error message; the lock does not depend on it.
 	if err := f.Truncate(0); err == nil {
-		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+		_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
-	return f, nil
+	if err != nil && !isSpace(err) {
+		return nil, false, errors.Join(fmt.Errorf("journal: lock the folder: %w", err), f.Close())
+	}
+	return f, clean, nil
+}
+
+// unlock gives the folder back. all says that everything in it is on the disk.
+func unlock(f *os.File, all bool) error {
+	var err error
+	if all {
+		err = f.Truncate(0)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // flock tries for a moment, because inUse holds the lock for one.

@@ -22,7 +22,7 @@ type model struct {
 // their edges, and compares with a slice. rapid prints the seed and shrinks what fails.
 func TestJournalIsASlice(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &model{dir: t.TempDir(), options: Options{SegmentBytes: smallSegment}}
+		m := &model{dir: t.TempDir(), options: Options{SegmentBytes: smallSegment, readyWait: patience}}
 		m.open(rt)
 		defer func() { _ = m.journal.Close() }()
 		rt.Repeat(map[string]func(*rapid.T){

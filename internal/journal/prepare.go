@@ -32,7 +32,8 @@ func (j *Journal) prepareSegments() {
 		if len(j.ready) > 0 {
 			continue
 		}
-		s, err := j.prepareNext()
+		previous, _ := j.extent()
+		s, err := j.prepareNext(previous, 0)
 		j.report(err)
 		if err != nil {
 			retry.Reset(retryInterval)
@@ -41,11 +42,14 @@ func (j *Journal) prepareSegments() {
 		// Known before it can be taken: the number and space of the one after it
 		// follow from this one.
 		j.enlist(segmentInfo{number: s.number, bytes: int64(len(s.bytes))})
+		j.skip = 0
 		j.ready <- s
 	}
 }
 
-func (j *Journal) prepareNext() (*segment, error) {
+// prepareNext makes the segment behind all others. first is the sequence of its first
+// record, or 0 if that is not known yet.
+func (j *Journal) prepareNext(previous, first uint64) (*segment, error) {
 	if j.unsynced.Load() > unsyncedSegmentsMax {
 		// The syncing goroutine asks again when it is through.
 		return nil, errBacklog
@@ -54,11 +58,11 @@ func (j *Journal) prepareNext() (*segment, error) {
 	if limit := j.options.MaxBytes; limit > 0 && bytes+j.options.SegmentBytes > limit {
 		return nil, errLimit
 	}
-	if last >= segmentNumberMax {
-		return nil, fmt.Errorf("segment number %d is the last: start a new journal folder", last)
+	if last+j.skip >= segmentNumberMax {
+		return nil, fmt.Errorf("segment number %d is the last: start a new journal folder", last+j.skip)
 	}
 	return createSegment(j.dir, header{
-		version: FormatVersion, number: last + 1, previous: last,
+		version: FormatVersion, number: last + 1 + j.skip, previous: previous, first: first,
 		created: j.options.Now(), capacity: j.options.SegmentBytes,
 	}, j.options.allocate)
 }
@@ -78,6 +82,10 @@ func (j *Journal) report(err error) {
 		}
 		text := err.Error()
 		c.trouble.Store(&text)
+		select {
+		case j.refuse <- struct{}{}:
+		default:
+		}
 	case before != nil:
 		c.trouble.Store(nil)
 		j.log.Warn("the journal has space again", "records_lost", c.full.Load()-c.fullBefore.Load())

@@ -142,10 +142,9 @@ func (r *Reader) deliver(f frame) Record {
 	if r.cur.anchored && f.sequence > r.cur.floor+1 {
 		r.tellGap(f.sequence)
 	}
-	if f.padding {
+	if f.soiled > 0 {
 		r.tell(Damage{
-			Segment: r.number, Offset: f.offset + frameBytes + int64(len(f.payload)),
-			Bytes:  f.end - f.offset - frameBytes - int64(len(f.payload)),
+			Segment: r.number, Offset: f.offset + frameBytes + int64(len(f.payload)), Bytes: f.soiled,
 			Reason: "the padding behind a record is not zero; the record itself is whole", Hint: hintDisk,
 		})
 	}
@@ -330,7 +329,15 @@ func (r *Reader) enter(n uint64, f *os.File) (foreign bool, err error) {
 			Reason: fmt.Sprintf("the file is named segment %d, its header says segment %d", n, head.number),
 		})
 	}
-	if bad != headerSound && r.whole {
+	blank := false // a power cut before the first sync leaves nothing at all
+	if bad == headerTorn || bad == headerShort {
+		end, err := r.cur.dataEnd(0, r.size)
+		if err != nil {
+			return false, r.readError(err)
+		}
+		blank = end == 0
+	}
+	if bad != headerSound && r.whole && !blank {
 		r.tell(Damage{Segment: n, Bytes: min(headerBytes, r.size), Reason: string(bad), Hint: hintHeader})
 	}
 	r.anchor(bad)

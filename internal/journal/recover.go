@@ -2,13 +2,14 @@ package journal
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Recovery is what Open found.
@@ -27,7 +28,8 @@ type Recovery struct {
 func (j *Journal) Recovery() Recovery { return j.recovery }
 
 // recover takes stock of the folder and opens a fresh segment behind what is there.
-func (j *Journal) recover() error {
+// clean says that the last writer closed the journal.
+func (j *Journal) recover(clean bool) error {
 	began := time.Now()
 	numbers, err := listSegments(j.dir)
 	if err != nil {
@@ -48,7 +50,13 @@ func (j *Journal) recover() error {
 	}
 	j.recovery.Segments, j.recovery.LastSequence = len(numbers), last
 	j.sequence = last + 1
+	if highest, _ := j.extent(); highest > 0 && !clean {
+		j.skip = numbersSkipped
+	}
 	if err := j.openFirst(unused); err != nil {
+		if j.current != nil {
+			err = errors.Join(err, j.current.release())
+		}
 		return err
 	}
 	j.recovery.Took = time.Since(began)
@@ -126,39 +134,66 @@ func (j *Journal) trim(info *segmentInfo, s survey) error {
 
 // openFirst makes the segment that this run begins with, and then removes those that
 // never held a record. Its number is new even then: a consumer may remember a place in a
-// segment whose records a power cut took, and must not find others there.
+// segment whose records a power cut took, and must not find others there. Until the new
+// one is there the unused ones keep their header, which knows numbers and sequences.
+//
+// Without space for it the journal opens all the same and refuses records until there is
+// some: a full disk must not keep the redirects from starting.
 func (j *Journal) openFirst(unused []uint64) error {
-	highest, _ := j.extent()
-	if highest >= segmentNumberMax {
-		return fmt.Errorf("segment number %d is the last: start a new journal folder", highest)
-	}
-	previous := uint64(0)
-	for _, s := range j.segments {
-		if !slices.Contains(unused, s.number) {
-			previous = s.number
+	for _, n := range unused {
+		if err := os.Truncate(filepath.Join(j.dir, segmentName(n)), headerBytes); err != nil {
+			return err
 		}
+		j.resize(n, headerBytes)
 	}
+	s, err := j.prepareNext(j.lastKept(unused), j.sequence)
+	if isSpace(err) {
+		j.report(err)
+		j.startAt(j.lastPlace())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	j.current, j.offset, j.skip = s, headerBytes, 0
+	j.startAt(Position{Segment: s.number, Offset: headerBytes})
+	j.segments = append(j.segments, segmentInfo{number: s.number, bytes: j.options.SegmentBytes, first: j.sequence})
 	for _, n := range unused {
 		if err := os.Remove(filepath.Join(j.dir, segmentName(n))); err != nil {
 			return err
 		}
+		j.delist(n)
 	}
 	j.recovery.Unused = len(unused)
-	j.segments = slices.DeleteFunc(j.segments, func(s segmentInfo) bool { return slices.Contains(unused, s.number) })
-
-	s, err := createSegment(j.dir, header{
-		version: FormatVersion, number: highest + 1, previous: previous, first: j.sequence,
-		created: j.options.Now(), capacity: j.options.SegmentBytes,
-	}, j.options.allocate)
-	start := Position{Segment: highest + 1, Offset: headerBytes}
-	j.end.Store(start.pack())
-	j.synced.Store(start.pack())
-	if err != nil {
-		return err
-	}
-	j.current, j.offset = s, headerBytes
-	j.segments = append(j.segments, segmentInfo{number: s.number, bytes: j.options.SegmentBytes, first: j.sequence})
 	return nil
+}
+
+func (j *Journal) startAt(p Position) {
+	j.end.Store(p.pack())
+	j.synced.Store(p.pack())
+}
+
+// lastKept is the number of the last segment that stays.
+func (j *Journal) lastKept(unused []uint64) (number uint64) {
+	for _, s := range j.segments {
+		if !slices.Contains(unused, s.number) {
+			number = s.number
+		}
+	}
+	return number
+}
+
+// lastPlace is the end of what is on the disk.
+func (j *Journal) lastPlace() Position {
+	if len(j.segments) == 0 {
+		return Position{}
+	}
+	last := j.segments[len(j.segments)-1]
+	return Position{Segment: last.number, Offset: last.bytes}
+}
+
+func isSpace(err error) bool {
+	return errors.Is(err, errLimit) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
 
 // tidyPreparing removes segments that a dying process left half prepared. They have not
@@ -192,9 +227,8 @@ func setAsideExtent(dir string) (files int, bytes int64) {
 
 func (j *Journal) tellRecovery() {
 	r := &j.recovery
-	j.counters.damages.Add(uint64(len(r.Damages)))
 	for _, d := range r.Damages {
-		j.log.Warn("damage in the journal", "segment", d.Segment, "offset", d.Offset, "bytes", d.Bytes, "records", d.Records, "reason", d.Reason, "hint", d.Hint)
+		j.noteDamage(d)
 	}
 	j.log.Info("journal open", "segments", r.Segments, "last_sequence", r.LastSequence, "end", j.End().String(), "took", r.Took)
 }
@@ -211,9 +245,10 @@ type survey struct {
 	damages     []Damage
 }
 
-// unused reports whether the segment never held a record and holds nothing else.
+// unused reports whether the segment never held a record and holds nothing else. A power cut
+// may take the header, too, if it comes before the first sync.
 func (s survey) unused() bool {
-	return s.headerFault == headerSound && s.records == 0 && s.dataEnd <= headerBytes
+	return s.dataEnd == 0 || s.headerFault == headerSound && s.dataEnd <= headerBytes
 }
 
 // surveySegment reads one segment through.
@@ -241,17 +276,18 @@ func surveySegment(dir string, number uint64) (s survey, err error) {
 		s.records++
 		s.last, s.end = record.Sequence, record.Position.Offset
 	}
-	s.dataEnd, err = fileDataEnd(path, s.end, s.bytes)
+	s.dataEnd, err = fileDataEnd(path, s.bytes)
 	return s, err
 }
 
-func fileDataEnd(path string, from, size int64) (int64, error) {
+// fileDataEnd returns the offset behind a file's last byte that is not zero.
+func fileDataEnd(path string, size int64) (int64, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return from, err
+		return 0, err
 	}
 	c := cursor{file: f}
-	end, err := c.dataEnd(min(from, size), size)
+	end, err := c.dataEnd(0, size)
 	return end, errors.Join(err, f.Close())
 }
 

@@ -19,15 +19,17 @@ type segment struct {
 	bytes  []byte // the whole file, mapped
 	used   int64  // set when it is full
 	synced int64  // everything before is on the disk; owned by the syncing goroutine
+	named  bool   // the file's name is on the disk, too; the same
 }
 
 // errFault is a write into a map that the kernel could not carry out: the disk
 // failed, or somebody cut the file short.
 var errFault = errors.New("the disk failed under the mapped segment")
 
-// createSegment makes a segment ready for records: its blocks reserved, its header on
-// the disk, its pages in memory. The file bears its name only when all that is done,
-// so that a file with a segment's name always had a whole header.
+// createSegment makes a segment ready for records: its blocks reserved, its header
+// written, its pages in memory. The file bears its name only when all that is done, so
+// that a process that dies leaves no half of one. Nothing is synced here: a busy disk
+// takes seconds for that, and the segment may be needed sooner.
 func createSegment(dir string, h header, allocate func(*os.File, int64) error) (_ *segment, err error) {
 	path := filepath.Join(dir, segmentName(h.number))
 	aside := path + preparingSuffix
@@ -47,11 +49,6 @@ func createSegment(dir string, h header, allocate func(*os.File, int64) error) (
 	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return nil, err
 	}
-	// Before the map is populated: populating marks every page as changed, and this
-	// would then write the whole empty segment.
-	if err := f.Sync(); err != nil {
-		return nil, err
-	}
 	s.bytes, err = unix.Mmap(int(f.Fd()), 0, int(h.capacity), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, &os.PathError{Op: "mmap", Path: aside, Err: err}
@@ -62,16 +59,17 @@ func createSegment(dir string, h header, allocate func(*os.File, int64) error) (
 	if err := os.Rename(aside, path); err != nil {
 		return nil, err
 	}
-	return s, syncFolder(dir)
+	return s, nil
 }
 
-// discard undoes createSegment.
-func (s *segment) discard(aside string) {
+// discard undoes createSegment. What fails here, the next Open tidies up.
+func (s *segment) discard(path string) {
 	_ = s.release()
-	_ = os.Remove(aside)
+	_ = os.Remove(path)
 }
 
-// sync puts the bytes up to end on the disk.
+// sync puts the bytes up to end on the disk. It does so by ranges: populating marked
+// every page as changed, and syncing the file would write the empty part, too.
 func (s *segment) sync(end int64) error {
 	if end <= s.synced {
 		return nil

@@ -57,11 +57,19 @@ func (l *live) read(n uint64, clean bool) {
 
 func (l *live) damaged(d Damage) {
 	j := (*Journal)(l)
-	j.counters.damages.Add(1)
 	if d.Bytes > 0 {
 		j.markDamaged(d.Segment, d.String())
 	}
-	j.log.Warn("damage in the journal", "segment", d.Segment, "offset", d.Offset, "bytes", d.Bytes, "records", d.Records, "reason", d.Reason, "hint", d.Hint)
+	j.noteDamage(d)
+}
+
+// noteDamage counts damage and tells the log, of a flood of it ever more rarely.
+func (j *Journal) noteDamage(d Damage) {
+	const all = 32
+	if n := j.counters.damages.Add(1); n <= all || n&(n-1) == 0 {
+		j.log.Warn("damage in the journal", "segment", d.Segment, "offset", d.Offset, "bytes", d.Bytes,
+			"records_lost", d.Records, "reason", d.Reason, "hint", d.Hint, "places_so_far", n)
+	}
 }
 
 // wait is woken by the next Append. It rests first if it has only just returned: a
@@ -74,6 +82,9 @@ func (l *live) wait(ctx context.Context, r *Reader) error {
 	if rest := restInterval - time.Since(r.rested); rest > 0 {
 		if err := pause(ctx, rest); err != nil {
 			return err
+		}
+		if r.Position().Before(j.End()) {
+			return nil
 		}
 	}
 	for {

@@ -47,7 +47,7 @@ type counters struct {
 	setAsideFiles, setAsideBytes   atomic.Int64
 }
 
-// waited is only called with mu held.
+// waited is only called with rollMu held.
 func (c *counters) waited(d time.Duration) {
 	c.waits.Add(1)
 	c.longestWait.Store(max(c.longestWait.Load(), int64(d)))

@@ -32,8 +32,6 @@ func (j *Journal) syncPeriodically() {
 func (j *Journal) Sync() error {
 	j.syncMu.Lock()
 	defer j.syncMu.Unlock()
-	// The full segments first and without mu: an Append that waits for the next segment
-	// holds mu, and may be waiting for just this.
 	failed := j.syncFull()
 	j.mu.Lock()
 	current, offset, end := j.current, j.offset, j.End()
@@ -49,22 +47,19 @@ func (j *Journal) Sync() error {
 }
 
 func (j *Journal) syncCurrent(s *segment, offset int64) error {
-	if err := s.sync(offset); err != nil {
-		j.markDamaged(s.number, err.Error())
-		return err
+	if s.unlinked() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if j.current == s {
+			j.abandon()
+		}
+		return fmt.Errorf("%s was deleted while records were appended to it; those in it are lost when this process ends", s.path)
 	}
-	if !s.unlinked() {
-		return nil
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.current == s {
-		j.abandon()
-	}
-	return fmt.Errorf("%s was deleted while records were appended to it; those in it are lost when this process ends", s.path)
+	return j.syncSegments(offset, s)
 }
 
-// syncFull syncs the full segments and unmaps them.
+// syncFull syncs the full segments and unmaps them. One that was released before it came to
+// that is not missed.
 func (j *Journal) syncFull() error {
 	j.listMu.Lock()
 	full := j.full
@@ -73,16 +68,40 @@ func (j *Journal) syncFull() error {
 	if len(full) == 0 {
 		return nil
 	}
-	var failed error
+	failed := j.syncSegments(-1, full...)
 	for _, s := range full {
-		if err := s.sync(s.used); err != nil {
-			failed = errors.Join(failed, err)
-			j.markDamaged(s.number, err.Error())
-		}
 		failed = errors.Join(failed, s.release())
 		j.unsynced.Add(-1)
 	}
 	j.askForSegment()
+	return failed
+}
+
+// syncSegments syncs segments up to an offset, or as far as they are used if it is
+// negative, and then the names of those that are new.
+func (j *Journal) syncSegments(offset int64, segments ...*segment) error {
+	var failed error
+	named := true
+	for _, s := range segments {
+		end := offset
+		if end < 0 {
+			end = s.used
+		}
+		if err := s.sync(end); err != nil {
+			failed = errors.Join(failed, err)
+			j.markDamaged(s.number, err.Error())
+		}
+		named = named && s.named
+	}
+	if named {
+		return failed
+	}
+	if err := syncFolder(j.dir); err != nil {
+		return errors.Join(failed, err)
+	}
+	for _, s := range segments {
+		s.named = true
+	}
 	return failed
 }
 
