@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+)
+
+// firstUser is who administers a new installation.
+const firstUser = "admin"
+
+// announce tells the person at the terminal where everything is.
+func (a *App) announce(ctx context.Context, l *listeners) {
+	admin := "http://" + dialable(l.address("admin"))
+	a.printf("Sluice %s is running. Ctrl-C stops it in good order.\n\n", a.options.Version)
+	a.printf("  links        http://%s/go/NAME\n", a.plane.address(a.config.Listen))
+	a.printf("  dashboard    %s/\n", admin)
+	code, err := a.firstLogin(ctx)
+	switch {
+	case err != nil:
+		a.options.Logger.Error("the first login could not be made", "reason", err)
+	case code != "":
+		a.printf("  first login  %s/login?code=%s\n               (works once, within a day; afterwards choose a password)\n", admin, code)
+	}
+	a.printf("  data         %s\n\n", a.folder.path)
+}
+
+func (a *App) printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.options.Out, format, args...) // nobody may be reading
+}
+
+// firstLogin makes a one-time code as long as the first user has no password.
+// Whoever can read this process's output may administer it.
+func (a *App) firstLogin(ctx context.Context) (code string, err error) {
+	o := a.office.get()
+	if o == nil {
+		return "", nil
+	}
+	user, err := o.accounts.User(ctx, firstUser)
+	if affiliate.CodeOf(err) == affiliate.NotFound {
+		users, listErr := o.accounts.Users(ctx)
+		if listErr != nil || len(users) > 0 {
+			return "", errors.Join(listErr)
+		}
+		user, err = o.accounts.CreateUser(ctx, firstUser, "", true)
+	}
+	if err != nil || user.HasPassword {
+		return "", err
+	}
+	return o.accounts.IssueCode(ctx, firstUser)
+}
+
+// address is where a door really listens.
+func (l *listeners) address(name string) string {
+	for _, d := range l.doors {
+		if d.name == name {
+			return d.listen.Addr().String()
+		}
+	}
+	return ""
+}

@@ -1,0 +1,152 @@
+// Package app builds, runs and closes a Sluice process out of the other packages.
+// It is the only place where they meet: nothing imports it but the program and
+// the tests that start the whole.
+//
+// The order of starting is the order of need, and stopping is its mirror:
+//
+//	folder → data plane (table, journal, redirect) → back office (store, catalog,
+//	analytics, pipeline, API) → listeners
+//
+// The data plane needs nothing of the back office. When the store or the
+// analytics cannot be opened, visitors are served from the saved table and
+// recorded in the journal while the back office is tried again.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/config"
+)
+
+// Options of Build, beside the configuration.
+type Options struct {
+	Version string
+	Logger  *slog.Logger
+	// Out gets the addresses and the first login.
+	Out io.Writer
+	// Offline opens no listener: the caller uses Handler. The back office must
+	// open, or Build fails.
+	Offline bool
+	Now     func() time.Time
+}
+
+// App is one process.
+type App struct {
+	config  config.Config
+	options Options
+	started time.Time
+
+	folder *folder
+	plane  *dataPlane
+
+	office     officeDoor
+	background context.CancelFunc // ends what the office runs
+	running    sync.WaitGroup
+}
+
+// Build opens the data folder and the data plane. The caller must Close.
+func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Out == nil {
+		o.Out = io.Discard
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a := &App{config: cfg, options: o, started: o.Now()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if a.folder, err = openFolder(cfg.Data); err != nil {
+		return nil, err
+	}
+	if a.plane, err = openDataPlane(a); err != nil {
+		return nil, err
+	}
+	if !o.Offline {
+		return a, nil
+	}
+	if err := a.openOffice(ctx); err != nil {
+		return nil, err
+	}
+	return a, a.office.get().collector.Drain(ctx)
+}
+
+// Handler is the control plane for somebody who may do everything: the command
+// line on this machine.
+func (a *App) Handler() http.Handler { return a.operatorHandler() }
+
+// Run serves until the context ends, then stops accepting, lets requests under
+// way finish and brings the last clicks into the reports. The error says why it
+// could not begin, or what could not be finished in time.
+func (a *App) Run(ctx context.Context) error {
+	l, err := a.listen()
+	if err != nil {
+		return err
+	}
+	failed := l.serve()
+	officeDone := make(chan struct{})
+	officeContext, stopOffice := context.WithCancel(ctx)
+	go func() {
+		defer close(officeDone)
+		err := a.keepOpeningOffice(officeContext)
+		if err != nil {
+			failed <- err
+		}
+		a.announce(officeContext, l)
+	}()
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	stopOffice()
+	<-officeDone
+	return errors.Join(err, a.stop(l))
+}
+
+// stop is the mirror of the start.
+func (a *App) stop(l *listeners) error {
+	timeout := time.Duration(a.config.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	err := l.shutdown(ctx)
+	if office := a.office.get(); office != nil {
+		if drained := office.collector.Drain(ctx); drained != nil {
+			err = errors.Join(err, fmt.Errorf("the last clicks did not reach the reports within %s; they are safe in the journal and follow at the next start: %w", timeout, drained))
+		}
+	}
+	return err
+}
+
+// Close releases everything that Build and Run have opened. It may be called
+// more than once.
+func (a *App) Close() error {
+	var errs []error
+	if a.background != nil {
+		a.background()
+		a.running.Wait()
+		a.background = nil
+	}
+	errs = append(errs, a.office.close())
+	if a.plane != nil {
+		errs = append(errs, a.plane.close())
+		a.plane = nil
+	}
+	if a.folder != nil {
+		errs = append(errs, a.folder.close())
+		a.folder = nil
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,187 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/api"
+	"github.com/sluicehq/sluice/internal/web"
+)
+
+// listeners are the doors of the process, in the order in which they close:
+// visitors first.
+type listeners struct {
+	doors []door
+}
+
+type door struct {
+	name   string
+	listen net.Listener
+	server *http.Server
+}
+
+// listen opens every door or none.
+func (a *App) listen() (_ *listeners, err error) {
+	l := &listeners{}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	visitors, err := listenTCP("listen", a.config.Listen)
+	if err != nil {
+		return nil, err
+	}
+	a.plane.listening(visitors.Addr().String())
+	l.doors = append(l.doors, door{"visitors", visitors, a.server(a.plane.handler, 10*time.Second)})
+	admin, err := listenTCP("admin", a.config.Admin)
+	if err != nil {
+		return nil, err
+	}
+	l.doors = append(l.doors, door{"admin", admin, a.server(a.adminHandler(), 0)})
+	socket, err := listenSocket(a.folder)
+	if err != nil {
+		return nil, err
+	}
+	l.doors = append(l.doors, door{"socket", socket, a.server(a.operatorHandler(), 0)})
+	return l, nil
+}
+
+func listenTCP(key, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: the address %s is in use by another program; stop it, or choose another with --%s", key, address, key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot listen on %s: %w", key, address, err)
+	}
+	return l, nil
+}
+
+// socketName is the command line's way in, in the data folder.
+const socketName = "sluice.sock"
+
+// listenSocket opens the unix socket. The folder's path may be longer than a
+// socket's address can be, so it is reached through the opened folder.
+func listenSocket(f *folder) (net.Listener, error) {
+	dir, err := os.Open(f.path)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	path := filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), socketName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, f.unwritable(err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the socket %s cannot be opened: %w", f.at(socketName), err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // its path ends with dir; close removes the file
+	if err := os.Chmod(f.at(socketName), 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// server bounds what a client can hold open. Answers to visitors are small; the
+// admin side streams for as long as it takes.
+func (a *App) server(h http.Handler, writeTimeout time.Duration) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: writeTimeout, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: int(a.config.Limits.HeaderBytes),
+		ErrorLog:       slog.NewLogLogger(a.options.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// serve answers on every door. The channel gets the first failure of each.
+func (l *listeners) serve() chan error {
+	failed := make(chan error, len(l.doors)+1)
+	for _, d := range l.doors {
+		go func() {
+			if err := d.server.Serve(d.listen); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("%s: %w", d.name, err)
+			}
+		}()
+	}
+	return failed
+}
+
+// shutdown closes the doors and lets who is inside finish.
+func (l *listeners) shutdown(ctx context.Context) error {
+	errs := make([]error, len(l.doors))
+	var all sync.WaitGroup
+	for i, d := range l.doors {
+		all.Go(func() {
+			if errs[i] = d.server.Shutdown(ctx); errs[i] != nil {
+				errs[i] = fmt.Errorf("%s: requests under way were cut off: %w", d.name, errors.Join(errs[i], d.server.Close()))
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func (l *listeners) close() {
+	for _, d := range l.doors {
+		_ = d.listen.Close()
+	}
+}
+
+// adminHandler serves people and programs that must say who they are.
+func (a *App) adminHandler() http.Handler {
+	return a.control(a.officeHandler())
+}
+
+// operatorHandler serves the command line on this machine, who may do everything.
+func (a *App) operatorHandler() http.Handler {
+	return a.control(api.AsOperator(a.officeHandler()))
+}
+
+func (a *App) control(apiHandler http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, true) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, a.office.get() != nil) })
+	mux.Handle("/api/", apiHandler)
+	mux.Handle("/", web.Handler(web.Options{}))
+	return mux
+}
+
+func (a *App) answerHealth(w http.ResponseWriter, ok bool) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if !ok {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"ok": ok, "links": a.plane.tables.Current().Links(), "lost_clicks": a.plane.redirector.Stats().Lost})
+}
+
+// officeHandler is the API, or what to say while it cannot be opened.
+func (a *App) officeHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o := a.office.get(); o != nil {
+			o.handler.ServeHTTP(w, r)
+			return
+		}
+		detail := "Sluice is starting; try again in a moment"
+		if t := a.office.trouble.Load(); t != nil {
+			detail = *t
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.Header().Set("Retry-After", "2")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = json.NewEncoder(w).Encode(map[string]any{"title": "Service Unavailable", "status": http.StatusServiceUnavailable,
+			"code": "unavailable", "detail": detail})
+	})
+}
