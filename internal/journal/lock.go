@@ -26,7 +26,7 @@ func lockFolder(dir string) (f *os.File, clean bool, err error) {
 		holder := holderOf(path)
 		return nil, false, errors.Join(fmt.Errorf("%w: %s%s; stop it, or choose another folder", ErrLocked, dir, holder), f.Close())
 	}
-	if err := f.Truncate(0); err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
 	if err != nil && !isSpace(err) {
