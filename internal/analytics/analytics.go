@@ -32,8 +32,9 @@ type Engine interface {
 	// Report counts clicks. Rows come ordered by the query's Order.
 	Report(ctx context.Context, q Query) (*Report, error)
 
-	// Export writes the matching clicks, oldest first, while they are read:
-	// memory does not grow with their number.
+	// Export writes the matching clicks while they are read: memory does not
+	// grow with their number. CSV comes oldest first; Parquet, whose readers
+	// sort for themselves, may come in the order in which clicks were stored.
 	Export(ctx context.Context, f Filter, format ExportFormat, w io.Writer) error
 
 	// Uniques calls fn for every unique click since the instant, in any order.

@@ -116,16 +116,15 @@ func (w *writer) append(ctx context.Context, batch analytics.Batch) (err error) 
 
 // move takes the source from the batch's start to its end.
 func (w *writer) move(ctx context.Context, batch analytics.Batch) error {
-	source, position := clean(batch.Source), ""
-	err := w.conn.QueryRowContext(ctx, "SELECT position FROM positions WHERE source = ?", source).Scan(&position)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	position, err := positionOf(ctx, w.conn, batch.Source)
+	if err != nil {
 		return err
 	}
 	if position != batch.From {
-		return fmt.Errorf("%w: %s stands at %q and the batch starts at %q", analytics.ErrPosition, source, position, batch.From)
+		return fmt.Errorf("%w: %s stands at %q and the batch starts at %q", analytics.ErrPosition, batch.Source, position, batch.From)
 	}
 	_, err = w.conn.ExecContext(ctx, "INSERT INTO positions VALUES (?, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
-		source, batch.To)
+		clean(batch.Source), batch.To)
 	return err
 }
 

@@ -151,41 +151,72 @@ func explainOpen(path string, err error) error {
 	return fmt.Errorf("analytics: cannot open %s: %s: %w", path, hint, err)
 }
 
+// read runs fn in a transaction. Every query needs one: without it the driver
+// plans a statement in one transaction and runs it in the next, and DuckDB would
+// trust the plan's minima and maxima about rows that came in between.
+func (e *Engine) read(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	tx, err := e.db.BeginTx(ctx, nil)
+	if err != nil {
+		return e.explain(ctx, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	return e.explain(ctx, fn(tx))
+}
+
+// each calls fn for every row of a query.
+func each(ctx context.Context, tx *sql.Tx, query string, args []any, fn func(rows *sql.Rows) error) error {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // Position returns where the source stands.
 func (e *Engine) Position(ctx context.Context, source string) (position string, err error) {
-	err = e.db.QueryRowContext(ctx, "SELECT position FROM positions WHERE source = ?", clean(source)).Scan(&position)
+	err = e.read(ctx, func(tx *sql.Tx) (err error) {
+		position, err = positionOf(ctx, tx, source)
+		return err
+	})
+	return position, err
+}
+
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func positionOf(ctx context.Context, q querier, source string) (position string, err error) {
+	err = q.QueryRowContext(ctx, "SELECT position FROM positions WHERE source = ?", clean(source)).Scan(&position)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
-	return position, e.explain(ctx, err)
+	return position, err
 }
 
 // Uniques calls fn for every unique click since the instant. It reads an hour at
 // a time, because DuckDB's driver keeps a whole answer in memory.
 func (e *Engine) Uniques(ctx context.Context, since time.Time, fn func(affiliate.VisitorID, int64, time.Time)) error {
-	first, last, err := e.bounds(ctx, "TRUE")
-	if err != nil || last.IsZero() {
+	var first, last time.Time
+	err := e.read(ctx, func(tx *sql.Tx) (err error) {
+		first, last, err = bounds(ctx, tx, "valid AND is_unique AND \"time\" >= "+instant(since))
 		return err
+	})
+	for ; err == nil && !first.After(last) && !last.IsZero(); first = first.Add(time.Hour) {
+		err = e.read(ctx, func(tx *sql.Tx) error { return uniques(ctx, tx, first, first.Add(time.Hour), fn) })
 	}
-	if first.Before(since) {
-		first = since
-	}
-	for ; !first.After(last); first = first.Add(time.Hour) {
-		if err := e.uniques(ctx, first, first.Add(time.Hour), fn); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
-func (e *Engine) uniques(ctx context.Context, since, until time.Time, fn func(affiliate.VisitorID, int64, time.Time)) error {
-	rows, err := e.db.QueryContext(ctx, `SELECT visitor_high, visitor_low, link, epoch_ms("time") FROM clicks
-		WHERE valid AND is_unique AND "time" >= ? AND "time" < ?`, since.UTC(), until.UTC())
-	if err != nil {
-		return e.explain(ctx, err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
+func uniques(ctx context.Context, tx *sql.Tx, since, until time.Time, fn func(affiliate.VisitorID, int64, time.Time)) error {
+	query := fmt.Sprintf(`SELECT visitor_high, visitor_low, link, epoch_ms("time") FROM clicks
+		WHERE valid AND is_unique AND "time" >= %s AND "time" < %s`, instant(since), instant(until))
+	return each(ctx, tx, query, nil, func(rows *sql.Rows) error {
 		var high, low uint64
 		var link, ms int64
 		if err := rows.Scan(&high, &low, &link, &ms); err != nil {
@@ -195,33 +226,35 @@ func (e *Engine) uniques(ctx context.Context, since, until time.Time, fn func(af
 		encode(visitor[:4], high)
 		encode(visitor[4:], low)
 		fn(visitor, link, time.UnixMilli(ms).UTC())
-	}
-	return e.explain(ctx, rows.Err())
+		return nil
+	})
 }
 
 // Stats describes what is kept.
 func (e *Engine) Stats(ctx context.Context) (analytics.Stats, error) {
 	s := analytics.Stats{Engine: "duckdb"}
-	if err := e.db.QueryRowContext(ctx, "SELECT count(*) FROM clicks").Scan(&s.Clicks); err != nil {
-		return s, e.explain(ctx, err)
-	}
 	for _, name := range []string{e.path, e.path + ".wal"} {
 		if info, err := os.Stat(name); err == nil {
 			s.Bytes += info.Size()
 		}
 	}
-	var err error
-	s.First, s.Last, err = e.bounds(ctx, "TRUE")
+	err := e.read(ctx, func(tx *sql.Tx) (err error) {
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM clicks").Scan(&s.Clicks); err != nil {
+			return err
+		}
+		s.First, s.Last, err = bounds(ctx, tx, "TRUE")
+		return err
+	})
 	return s, err
 }
 
 // bounds returns the times of the first and last click that match, zero when
 // there are none.
-func (e *Engine) bounds(ctx context.Context, where string, args ...any) (first, last time.Time, err error) {
+func bounds(ctx context.Context, tx *sql.Tx, where string, args ...any) (first, last time.Time, err error) {
 	var low, high sql.NullInt64
-	err = e.db.QueryRowContext(ctx, `SELECT epoch_ms(min("time")), epoch_ms(max("time")) FROM clicks WHERE `+where, args...).Scan(&low, &high)
+	err = tx.QueryRowContext(ctx, `SELECT epoch_ms(min("time")), epoch_ms(max("time")) FROM clicks WHERE `+where, args...).Scan(&low, &high)
 	if err != nil || !low.Valid {
-		return first, last, e.explain(ctx, err)
+		return first, last, err
 	}
 	return time.UnixMilli(low.Int64).UTC(), time.UnixMilli(high.Int64).UTC(), nil
 }
@@ -230,6 +263,9 @@ func (e *Engine) bounds(ctx context.Context, where string, args ...any) (first, 
 func (e *Engine) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
+	}
+	if affiliate.CodeOf(err) != "" {
+		return err
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("analytics: stopped: %w", context.Cause(ctx))

@@ -2,11 +2,13 @@ package duckdb
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
@@ -16,7 +18,7 @@ import (
 // are only added at the end.
 type field struct {
 	name string
-	sql  string
+	expr string
 	kind fieldKind
 }
 
@@ -75,19 +77,16 @@ func exportFields() []field {
 
 // The ids in their letters.
 var (
-	idText = letters("((epoch_ms(\"time\") << 12) | id_middle)", 12) + " || " + letters("id_low", 12)
+	idText = letters(`(epoch_ms("time") << 12) | id_middle`, 12) + " || " + letters("id_low", 12)
 	// A click without a visitor has the number 0.
 	visitorText = "CASE WHEN visitor_high = 0 AND visitor_low = 0 THEN '' ELSE " +
 		letters("visitor_high", 4) + " || " + letters("visitor_low", 12) + " END"
 )
 
-// letters spells n characters of base 32; encode is the same in Go.
+// letters spells n characters of base 32; encode is the same in Go. DuckDB counts
+// on with A to V where our alphabet has the letters without i, l, o and u.
 func letters(number string, n int) string {
-	var parts []string
-	for i := n - 1; i >= 0; i-- {
-		parts = append(parts, fmt.Sprintf("substr('%s', ((%s >> %d) & 31)::BIGINT + 1, 1)", base32, number, 5*i))
-	}
-	return strings.Join(parts, " || ")
+	return fmt.Sprintf("translate(to_base((%s)::BIGINT, 32, %d), 'ABCDEFGHIJKLMNOPQRSTUV', '%s')", number, n, base32[10:])
 }
 
 // bitNames lists the names of a set's bits, with a space between two.
@@ -112,51 +111,60 @@ func fetchNames(shift uint, name func(affiliate.Fetch) string) string {
 func selection(format analytics.ExportFormat) string {
 	var list []string
 	for _, f := range fields {
-		sql := f.sql
+		expr := f.expr
 		if format == analytics.CSV {
 			switch f.kind {
 			case instantField:
-				sql = fmt.Sprintf("strftime(%s, '%%Y-%%m-%%dT%%H:%%M:%%S.%%gZ')", sql)
-			case foreign: // a spreadsheet takes a cell that starts so for a formula
-				sql = fmt.Sprintf("CASE WHEN left(%[1]s, 1) IN ('=', '+', '-', '@', chr(9), chr(13)) THEN '''' || %[1]s ELSE %[1]s END", sql)
+				expr = fmt.Sprintf("strftime(%s, '%%Y-%%m-%%dT%%H:%%M:%%S.%%gZ')", expr)
+			case foreign:
+				expr = disarm(expr)
 			}
 		}
-		if format == analytics.CSV && f.kind != plain {
-			sql = fmt.Sprintf("nullif(%s, '')", sql) // nothing between the commas rather than ""
-		}
-		list = append(list, fmt.Sprintf("%s AS %q", sql, f.name))
+		list = append(list, fmt.Sprintf("%s AS %q", expr, f.name))
 	}
 	return strings.Join(list, ", ")
 }
 
-// Export writes the matching clicks, oldest first. DuckDB writes into a pipe that
-// is copied to w: nothing is gathered in memory, and no file is left behind
-// whatever happens.
+// disarm puts an apostrophe before what a spreadsheet would take for a formula.
+// It looks the first character up in a string, because DuckDB turns each IN of
+// six values into a join with a hash table of its own: 100 MB for a row of cells.
+func disarm(text string) string {
+	return fmt.Sprintf("CASE WHEN %[1]s <> '' AND strpos('=+-@\t\r', left(%[1]s, 1)) > 0 THEN '''' || %[1]s ELSE %[1]s END", text)
+}
+
+// Export writes the matching clicks into a pipe that is copied to w, so that
+// nothing is gathered in memory and no file is left behind whatever happens.
 func (e *Engine) Export(ctx context.Context, f analytics.Filter, format analytics.ExportFormat, w io.Writer) error {
 	if err := f.Check(); err != nil {
 		return err
 	}
-	var options string
-	switch format {
-	case analytics.CSV:
-		options = "FORMAT csv, HEADER true"
-	case analytics.Parquet:
-		options = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 24576"
-	default:
+	if format != analytics.CSV && format != analytics.Parquet {
 		return affiliate.Errorf(affiliate.Invalid, "there is no export format %q; there are: csv, parquet", format)
 	}
-	where, args, err := e.where(ctx, f)
+	x := &export{engine: e, format: format}
+	err := e.read(ctx, func(tx *sql.Tx) (err error) {
+		x.where, x.args, err = where(ctx, tx, f)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	query := fmt.Sprintf(`SELECT %s FROM clicks WHERE %s ORDER BY "time", id_middle, id_low`, selection(format), where)
-	return e.copyTo(ctx, w, query, options, args)
+	return x.pipe(ctx, w)
 }
 
-// copyTo has DuckDB write a query's answer to w, through a pipe. The reading end
-// stays open until DuckDB is done, even when w fails: a write to a pipe without
-// reader would end the process.
-func (e *Engine) copyTo(ctx context.Context, w io.Writer, query, options string, args []any) error {
+// export is one export under way.
+type export struct {
+	engine *Engine
+	format analytics.ExportFormat
+	where  string
+	args   []any
+	target string // the file that DuckDB writes to
+}
+
+// pipe runs the export with one end of a pipe as its target and copies what
+// comes out. The reading end stays open until DuckDB is done, even when w fails:
+// a write to a pipe without reader would end the process.
+func (x *export) pipe(ctx context.Context, w io.Writer) error {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("analytics: no pipe for the export: %w", err)
@@ -172,10 +180,111 @@ func (e *Engine) copyTo(ctx context.Context, w io.Writer, query, options string,
 		}
 		copied <- err
 	}()
-	_, err = e.db.ExecContext(ctx, fmt.Sprintf("COPY (%s) TO '/dev/fd/%d' (%s, USE_TMP_FILE false)", query, writer.Fd(), options), args...)
-	err = errors.Join(e.explain(ctx, err), writer.Close())
+	x.target = fmt.Sprintf("/dev/fd/%d", writer.Fd())
+	if x.format == analytics.Parquet {
+		err = x.parquet(ctx)
+	} else {
+		err = x.csv(ctx)
+	}
+	err = errors.Join(err, writer.Close())
 	if failed := <-copied; failed != nil {
 		err = fmt.Errorf("analytics: the export was not taken: %w", failed)
 	}
 	return errors.Join(err, reader.Close())
+}
+
+// parquet lets DuckDB stream the table as it lies.
+func (x *export) parquet(ctx context.Context) error {
+	return x.copy(ctx, "", "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480")
+}
+
+func (x *export) copy(ctx context.Context, more, options string) error {
+	return x.engine.read(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, fmt.Sprintf("COPY (SELECT %s FROM clicks WHERE %s%s) TO '%s' (%s, USE_TMP_FILE false)",
+			selection(x.format), x.where, more, x.target, options), x.args...)
+		return err
+	})
+}
+
+// sliceRows is how many rows of a CSV export are sorted at a time. Sorting all
+// of them at once takes memory or, at best, as much disk as they fill.
+const sliceRows = 8192
+
+// csv writes slices of time, each sorted by itself. Rows that are appended
+// meanwhile are left out, or a late one could be missed and a new one not.
+func (x *export) csv(ctx context.Context) error {
+	var rows int64
+	var since, until time.Time
+	err := x.engine.read(ctx, func(tx *sql.Tx) (err error) {
+		var last int64
+		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(rowid), -1) FROM clicks").Scan(&last); err != nil {
+			return err
+		}
+		x.where += fmt.Sprintf(" AND rowid <= %d", last)
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM clicks WHERE "+x.where, x.args...).Scan(&rows); err != nil {
+			return err
+		}
+		since, until, err = bounds(ctx, tx, x.where, x.args...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := x.slice(ctx, 0, 0, "true"); err != nil { // nothing but the header
+		return err
+	}
+	return x.span(ctx, since.UnixMilli(), until.UnixMilli()+1, rows)
+}
+
+// slice writes the rows between two milliseconds.
+func (x *export) slice(ctx context.Context, since, until int64, header string) error {
+	// No value is NULL; naming a word for it other than "" keeps DuckDB from
+	// putting quotes around what is empty.
+	return x.copy(ctx, between(since, until)+` ORDER BY "time", id_middle, id_low`, "FORMAT csv, NULLSTR 'null', HEADER "+header)
+}
+
+// span writes the rows between two milliseconds, in as many slices as it takes.
+func (x *export) span(ctx context.Context, since, until, rows int64) error {
+	if rows == 0 {
+		return nil
+	}
+	if rows <= sliceRows || until-since == 1 {
+		return x.slice(ctx, since, until, "false")
+	}
+	width := (until - since + 255) / 256
+	counts, err := x.counts(ctx, since, until, width)
+	if err != nil {
+		return err
+	}
+	start, sum := int64(0), int64(0)
+	for i, n := range counts {
+		if sum > 0 && sum+n > sliceRows {
+			if err := x.span(ctx, since+start*width, since+int64(i)*width, sum); err != nil {
+				return err
+			}
+			start, sum = int64(i), 0
+		}
+		sum += n
+	}
+	return x.span(ctx, since+start*width, until, sum)
+}
+
+// counts returns how many rows each part of a span holds.
+func (x *export) counts(ctx context.Context, since, until, width int64) ([]int64, error) {
+	counts := make([]int64, (until-since+width-1)/width)
+	query := fmt.Sprintf(`SELECT (epoch_ms("time") - %d) // %d, count(*) FROM clicks WHERE %s%s GROUP BY 1`,
+		since, width, x.where, between(since, until))
+	err := x.engine.read(ctx, func(tx *sql.Tx) error {
+		return each(ctx, tx, query, x.args, func(rows *sql.Rows) error {
+			var part, n int64
+			err := rows.Scan(&part, &n)
+			counts[part] = n
+			return err
+		})
+	})
+	return counts, err
+}
+
+func between(since, until int64) string {
+	return fmt.Sprintf(` AND "time" >= %s AND "time" < %s`, instant(time.UnixMilli(since)), instant(time.UnixMilli(until)))
 }

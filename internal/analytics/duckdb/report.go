@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,24 +19,27 @@ func (e *Engine) Report(ctx context.Context, query analytics.Query) (*analytics.
 	if err != nil {
 		return nil, err
 	}
-	where, args, err := e.where(ctx, q.Filter)
-	if err != nil {
-		return nil, err
-	}
-	since, until := q.Since, q.Until
-	if since.IsZero() || until.IsZero() {
-		first, last, err := e.bounds(ctx, where, args...)
-		if err != nil {
-			return nil, err
-		}
-		since, until = orTime(since, first), orTime(until, last.Add(time.Millisecond))
-	}
-	r := &analytics.Report{Since: since, Until: until, Zone: q.Zone, By: []string{}, Rows: []map[string]any{}, Totals: map[string]int64{}}
+	r := &analytics.Report{Zone: q.Zone, By: []string{}, Rows: []map[string]any{}, Totals: map[string]int64{}}
 	for _, d := range q.By {
 		r.By = append(r.By, string(d))
 	}
-	b := builder{q: q, order: order, local: localTime(analytics.Offsets(zone, since, until))}
-	if err := e.fill(ctx, r, &q, b.statement(where), args); err != nil {
+	err = e.read(ctx, func(tx *sql.Tx) error {
+		where, args, err := where(ctx, tx, q.Filter)
+		if err != nil {
+			return err
+		}
+		r.Since, r.Until = q.Since, q.Until
+		if q.Since.IsZero() || q.Until.IsZero() {
+			first, last, err := bounds(ctx, tx, where, args...)
+			if err != nil {
+				return err
+			}
+			r.Since, r.Until = orTime(q.Since, first), orTime(q.Until, last.Add(time.Millisecond))
+		}
+		b := builder{q: q, order: order, local: localTime(analytics.Offsets(zone, r.Since, r.Until))}
+		return fill(ctx, tx, r, &q, b.statement(where), args)
+	})
+	if err != nil {
 		return nil, err
 	}
 	if len(r.Rows) > q.Limit {
@@ -53,33 +57,28 @@ func orTime(t, instead time.Time) time.Time {
 
 // fill runs the statement. Its columns are the dimensions, the link's id where
 // links are a dimension, the metrics, and the totals.
-func (e *Engine) fill(ctx context.Context, r *analytics.Report, q *analytics.Query, statement string, args []any) error {
+func fill(ctx context.Context, tx *sql.Tx, r *analytics.Report, q *analytics.Query, statement string, args []any) error {
 	metrics := q.Metrics()
-	for _, m := range metrics {
-		r.Totals[m] = 0
-	}
-	rows, err := e.db.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return e.explain(ctx, err)
-	}
-	defer func() { _ = rows.Close() }()
-	byLink := slices.Contains(q.By, analytics.ByLink)
 	names := make([]string, len(q.By))
 	counts := make([]int64, 2*len(metrics))
 	var link int64
-	for rows.Next() {
-		var to []any
-		for i := range names {
-			to = append(to, &names[i])
-		}
-		if byLink {
-			to = append(to, &link)
-		}
-		for i := range counts {
-			to = append(to, &counts[i])
-		}
+	var to []any
+	for i := range names {
+		to = append(to, &names[i])
+	}
+	byLink := slices.Contains(q.By, analytics.ByLink)
+	if byLink {
+		to = append(to, &link)
+	}
+	for i := range counts {
+		to = append(to, &counts[i])
+	}
+	for _, m := range metrics {
+		r.Totals[m] = 0
+	}
+	return each(ctx, tx, statement, args, func(rows *sql.Rows) error {
 		if err := rows.Scan(to...); err != nil {
-			return e.explain(ctx, err)
+			return err
 		}
 		row := make(map[string]any, len(to))
 		for i, d := range q.By {
@@ -92,8 +91,8 @@ func (e *Engine) fill(ctx context.Context, r *analytics.Report, q *analytics.Que
 			row[m], r.Totals[m] = counts[i], counts[len(metrics)+i]
 		}
 		r.Rows = append(r.Rows, row)
-	}
-	return e.explain(ctx, rows.Err())
+		return nil
+	})
 }
 
 // builder writes the statement of a report. What users wrote is in its
@@ -282,7 +281,7 @@ func instant(t time.Time) string {
 }
 
 // where is the filter's condition and its parameters.
-func (e *Engine) where(ctx context.Context, f analytics.Filter) (string, []any, error) {
+func where(ctx context.Context, tx *sql.Tx, f analytics.Filter) (string, []any, error) {
 	conditions, args := []string{"TRUE"}, []any{}
 	if !f.Since.IsZero() {
 		conditions = append(conditions, `"time" >= `+instant(f.Since))
@@ -299,7 +298,7 @@ func (e *Engine) where(ctx context.Context, f analytics.Filter) (string, []any, 
 		var err error
 		switch names := analytics.Names(d); {
 		case d == analytics.ByLink:
-			if in, err = e.linkIDs(ctx, values); err != nil {
+			if in, err = linkIDs(ctx, tx, values); err != nil {
 				return "", nil, err
 			}
 		case names != nil:
@@ -317,7 +316,7 @@ func (e *Engine) where(ctx context.Context, f analytics.Filter) (string, []any, 
 }
 
 // linkIDs turns ids and short names into ids, at least one: -1 is no link's.
-func (e *Engine) linkIDs(ctx context.Context, values []string) ([]string, error) {
+func linkIDs(ctx context.Context, tx *sql.Tx, values []string) ([]string, error) {
 	ids := []string{"-1"}
 	var marks []string
 	var slugs []any
@@ -335,18 +334,12 @@ func (e *Engine) linkIDs(ctx context.Context, values []string) ([]string, error)
 	if len(slugs) == 0 {
 		return ids, nil
 	}
-	rows, err := e.db.QueryContext(ctx, fmt.Sprintf("SELECT link FROM (%s GROUP BY link) WHERE slug IN (%s)",
-		currentNames, strings.Join(marks, ", ")), slugs...)
-	if err != nil {
-		return nil, e.explain(ctx, err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
+	query := fmt.Sprintf("SELECT link FROM (%s GROUP BY link) WHERE slug IN (%s)", currentNames, strings.Join(marks, ", "))
+	err := each(ctx, tx, query, slugs, func(rows *sql.Rows) error {
 		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
+		err := rows.Scan(&id)
 		ids = append(ids, fmt.Sprint(id))
-	}
-	return ids, e.explain(ctx, rows.Err())
+		return err
+	})
+	return ids, err
 }
