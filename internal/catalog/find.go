@@ -171,9 +171,10 @@ func (c *Catalog) FindLinks(ctx context.Context, filter LinkFilter) (page LinkPa
 func (f LinkFilter) query() (q store.LinkQuery, err error) {
 	q = store.LinkQuery{Site: f.Site, Text: strings.TrimSpace(f.Text), Tag: strings.TrimSpace(f.Tag), Program: f.Program,
 		Partner: f.Partner, Status: f.Status, Limit: f.Limit}
-	switch {
-	case f.Limit == 0:
+	if f.Limit == 0 {
 		q.Limit = LinkLimitDefault
+	}
+	switch {
 	case f.Limit < 0 || f.Limit > LinkLimitMax:
 		return q, invalid("the links cannot be listed", "limit", "%d is not between 1 and %d", f.Limit, LinkLimitMax)
 	case len(q.Text) > TextMax || len(q.Tag) > TextMax:

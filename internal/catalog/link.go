@@ -197,6 +197,7 @@ func (e *Edit) keepsLegal(what string, query store.LinkQuery, by surroundedBy) e
 	count := 0
 	query.Ascending = true
 	err := e.w.Links().Find(query, func(l affiliate.Link) error {
+		l.Normalize() // documents leave out what is the default
 		before, err := e.around(&l)
 		if err != nil {
 			return err
