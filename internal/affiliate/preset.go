@@ -98,20 +98,29 @@ func PresetNames() []string {
 
 // PresetFor recognises the network of a destination by its host, or returns nil.
 func PresetFor(destination string) *Preset {
-	host := strings.TrimPrefix(URLHost(destination), "www.")
-	p := presetByHost[host]
-	for suffix := host; p == nil; {
-		i := strings.IndexByte(suffix, '.')
-		if i < 0 {
-			return nil
-		}
-		suffix = suffix[i+1:]
-		p = presetByHost["*."+suffix]
+	host := URLHost(destination)
+	p := presetAt(host)
+	if p == nil {
+		p = presetAt(strings.TrimPrefix(host, "www."))
 	}
-	if p.Needs != "" && queryParam(destination, p.Needs) < 0 {
+	if p != nil && p.Needs != "" && queryParam(destination, p.Needs) < 0 {
 		return nil
 	}
 	return p
+}
+
+func presetAt(host string) *Preset {
+	if p := presetByHost[host]; p != nil {
+		return p
+	}
+	for suffix, more := host, true; more; {
+		if _, suffix, more = strings.Cut(suffix, "."); more {
+			if p := presetByHost["*."+suffix]; p != nil {
+				return p
+			}
+		}
+	}
+	return nil
 }
 
 // presetByHost finds a preset by one of its Hosts. No two presets share one.
