@@ -24,17 +24,16 @@ type origin struct {
 // Each kind's remedy when nothing was built in.
 var absentNotes = map[string]string{
 	KindCountry: "no country data is built in: countries stay unknown. Run scripts/fetch-geo.sh and build again, or name a country database (MMDB)",
-	KindASN:     "no network data is built in: network owners stay unknown. Name an ASN database (MMDB), for example GeoLite2-ASN",
+	KindASN:     "no network data is built in: network owners stay unknown. Run scripts/fetch-geo.sh and build again, or name an ASN database (MMDB), for example GeoLite2-ASN",
 }
 
 func openBuiltIn(kind string) (*table, Source, error) {
 	return openFrom(builtIn, kind)
 }
 
-// openFrom reads the built-in layout from a file system. The file is copied to
-// the heap: an embedded file can only be read by copying.
+// openFrom reads the built-in layout from a file system.
 func openFrom(files fs.FS, kind string) (*table, Source, error) {
-	bytes, err := fs.ReadFile(files, "data/"+kind+".mmdb")
+	bytes, err := readInPlace(files, "data/"+kind+".mmdb")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, Source{Kind: kind, Note: absentNotes[kind]}, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/oschwald/maxminddb-golang/v2"
 )
@@ -14,9 +15,10 @@ import (
 type table struct {
 	reader  *maxminddb.Reader
 	schema  schema
-	answers []Location
-	byData  map[uintptr]uint32 // offset of a record in the file -> index in answers
-	records int                // networks with an answer
+	offsets []uint32 // where each record stands in the file, ascending
+	at      []uint32 // for each of offsets, its place in answers
+	answers answers
+	records int // networks with an answer
 	onlyV4  bool
 }
 
@@ -31,11 +33,11 @@ func (t *table) find(ip netip.Addr) Location {
 	if !hit.Found() {
 		return Location{}
 	}
-	at, ok := t.byData[hit.Offset()]
+	i, ok := slices.BinarySearch(t.offsets, uint32(hit.Offset()))
 	if !ok {
 		return Location{}
 	}
-	return t.answers[at]
+	return t.answers.location(t.at[i])
 }
 
 // load checks a file and reads every record once: a file that is damaged
@@ -45,7 +47,7 @@ func load(kind, name string, bytes []byte) (*table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("geo: %s is not a MaxMind DB, or only part of one (%d bytes, %w): download it again and unpack it (.tar.gz, .gz) to its .mmdb file", name, len(bytes), err)
 	}
-	t := &table{reader: reader, byData: make(map[uintptr]uint32), onlyV4: reader.Metadata.IPVersion == 4}
+	t := &table{reader: reader, onlyV4: reader.Metadata.IPVersion == 4}
 	t.schema, err = detect(reader, kind)
 	if err == nil {
 		err = t.schema.fits(kind)
@@ -66,7 +68,8 @@ func load(kind, name string, bytes []byte) (*table, error) {
 // readAll walks the tree and fills the answers. A tree of n nodes has n+1
 // leaves; a damaged one may point back into itself and would never end.
 func (t *table) readAll() error {
-	known := make(map[Location]uint32)
+	byOffset := make(map[uint32]uint32)
+	collect := newCollector()
 	leavesMax := 4 * (t.reader.Metadata.NodeCount + 1)
 	leaves := uint(0)
 	for network := range t.reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
@@ -79,32 +82,43 @@ func (t *table) readAll() error {
 		if !network.Found() {
 			continue
 		}
-		if err := t.readRecord(network, known); err != nil {
+		if err := t.readRecord(network, byOffset, collect); err != nil {
 			return fmt.Errorf("at %v: %w", network.Prefix(), err)
 		}
 	}
+	t.answers = collect.finish()
+	t.keepOffsets(byOffset)
 	return nil
 }
 
 // readRecord decodes the record of a network unless an earlier network had the
 // same one.
-func (t *table) readRecord(network maxminddb.Result, known map[Location]uint32) error {
-	offset := network.Offset()
-	at, ok := t.byData[offset]
+func (t *table) readRecord(network maxminddb.Result, byOffset map[uint32]uint32, collect *collector) error {
+	offset := uint32(network.Offset()) // the tree's pointers are of 32 bits at most
+	at, ok := byOffset[offset]
 	if !ok {
-		answer, err := t.schema.read(network)
+		found, err := t.schema.read(network)
 		if err != nil {
 			return err
 		}
-		if at, ok = known[answer]; !ok {
-			at = uint32(len(t.answers))
-			t.answers = append(t.answers, answer)
-			known[answer] = at
-		}
-		t.byData[offset] = at
+		at = collect.add(found)
+		byOffset[offset] = at
 	}
-	if t.answers[at] != (Location{}) {
+	if at != unknown {
 		t.records++
 	}
 	return nil
+}
+
+// keepOffsets turns the map into two slices, a quarter of its size.
+func (t *table) keepOffsets(byOffset map[uint32]uint32) {
+	t.offsets = make([]uint32, 0, len(byOffset))
+	for offset := range byOffset {
+		t.offsets = append(t.offsets, offset)
+	}
+	slices.Sort(t.offsets)
+	t.at = make([]uint32, len(t.offsets))
+	for i, offset := range t.offsets {
+		t.at[i] = byOffset[offset]
+	}
 }
