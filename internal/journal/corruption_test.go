@@ -357,3 +357,30 @@ func garbage(n int) []byte { return bytes.Repeat([]byte{0xa5}, n) }
 func headerTold(segment int) []string {
 	return []string{fmt.Sprintf("segment %d, offset 0, 64 bytes: the segment header's checksum does not match", segment)}
 }
+
+// TestRecordInsideAPayloadIsNotBelieved damages the length of a record whose payload, sent by a
+// stranger, holds the bytes of whole records. The search for the next record meets them first.
+func TestRecordInsideAPayloadIsNotBelieved(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, Options{})
+	forged := make([]byte, 240)
+	for i, sequence := range []uint64{1, 50, 1 << 40} {
+		if err := putRecord(forged, int64(i*80), sequence, []byte("forged")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	appendAll(t, j, 0, 1)
+	if _, err := j.Append(forged); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, j, 1, 5)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flip(1, headerBytes+paddedBytes(len(payload(0)))+3)(t, dir)
+	got, damages := readDir(t, dir, Position{})
+	wantRecords(t, got, 0, 5)
+	if len(damages) != 1 || damages[0].Records != 1 || damages[0].Bytes != 256 {
+		t.Errorf("damage %v, want the one record", damages)
+	}
+}
