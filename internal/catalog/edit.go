@@ -21,10 +21,9 @@ func (c *Catalog) Edit(ctx context.Context, actor Actor, edit func(e *Edit) erro
 	case <-c.turn:
 		defer func() { c.turn <- struct{}{} }()
 	}
-	e := &Edit{actor: actor, now: c.now().UTC().Truncate(time.Millisecond),
-		sites: map[string]*affiliate.Site{}, programs: map[string]*affiliate.Program{}, partners: map[string]bool{}}
+	e := &Edit{actor: actor, now: c.now().UTC().Truncate(time.Millisecond)}
 	err := c.store.Update(ctx, func(w store.Writer) error {
-		e.w = w
+		e.w, e.around = w, newSurroundings(w.Documents())
 		if err := edit(e); err != nil {
 			return err
 		}
@@ -51,16 +50,10 @@ func (c *Catalog) publish(e *Edit) {
 // Edit is a set of changes in the making. Its methods are those of Catalog; one
 // that returns an error has changed nothing.
 type Edit struct {
-	actor Actor
-	now   time.Time
-	w     store.Writer
-
-	// What links are checked against, as it stands within this edit; nil and
-	// false are known to be missing.
-	sites    map[string]*affiliate.Site
-	programs map[string]*affiliate.Program
-	partners map[string]bool
-	only     string // the only site, "" while not looked up
+	actor  Actor
+	now    time.Time
+	w      store.Writer
+	around *surroundings
 
 	notices []Change
 	reload  bool  // there were more notices than ReloadAbove

@@ -72,7 +72,7 @@ func (c *Catalog) LinkBySlug(ctx context.Context, site, slug string) (link affil
 	}
 	err = c.store.View(ctx, func(r store.Reader) error {
 		if site == "" {
-			if site, err = onlySite(r.Documents()); err != nil {
+			if site, err = newSurroundings(r.Documents()).onlySite(); err != nil {
 				return err
 			}
 		}
@@ -80,26 +80,6 @@ func (c *Catalog) LinkBySlug(ctx context.Context, site, slug string) (link affil
 		return err
 	})
 	return link, err
-}
-
-// onlySite is the site that is meant when none is named.
-func onlySite(d store.DocumentReader) (string, error) {
-	docs, err := d.List(store.Site, "")
-	if err != nil {
-		return "", err
-	}
-	if len(docs) == 1 {
-		return docs[0].Key, nil
-	}
-	return "", invalid("the link names no site", "site", "name one of the sites: %s", keys(docs))
-}
-
-func keys(docs []store.Document) string {
-	names := make([]string, len(docs))
-	for i, d := range docs {
-		names[i] = d.Key
-	}
-	return strings.Join(names, ", ")
 }
 
 // LinkFilter chooses links. Empty fields choose all.

@@ -1,10 +1,14 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
@@ -15,7 +19,9 @@ type LinkSource interface {
 	// Next returns the next link with the number of the line where it starts,
 	// counted from 1, and that line's text. An error with the code Invalid says
 	// that this entry is bad, and reading goes on; io.EOF is the end; any other error
-	// (a truncated file, a failing disk) ends the import without effect.
+	// (a truncated file, a failing disk) ends the import without effect. One
+	// goroutine at a time calls Next, and none after ImportLinks has returned; the link
+	// is the import's to change.
 	Next() (line int64, text string, link affiliate.Link, err error)
 }
 
@@ -66,8 +72,8 @@ type ImportReport struct {
 	Applied   bool      `json:"applied"`
 }
 
-// importBatch is how many entries are stored at a time; progressEvery, how many are
-// read between two calls of Progress.
+// importBatch is how many entries are stored at a time; progressEvery, about how
+// many lie between two calls of Progress.
 const (
 	importBatch   = 500
 	progressEvery = 10_000
@@ -103,12 +109,12 @@ func (c *Catalog) ImportLinks(ctx context.Context, actor Actor, source LinkSourc
 	return im.report, nil
 }
 
-// importer is one import under way.
+// importer is one import under way. One goroutine reads, checks and encodes entries;
+// the one that holds the transaction stores them meanwhile.
 type importer struct {
 	e       *Edit
 	options ImportOptions
 	report  ImportReport
-	batch   []entry
 	free    []int64             // ids that were reserved and not used
 	lines   map[int64]*linePage // where links stood in the file, by id
 }
@@ -118,68 +124,120 @@ type entry struct {
 	line   int64
 	text   string
 	link   affiliate.Link
-	reason string // why it is bad, "" while it is good
+	body   json.RawMessage // the link's document, while it has no id
+	reason string          // why it is bad, "" while it is good
 }
 
 func (im *importer) run(source LinkSource) error {
-	for {
-		line, text, link, err := source.Next()
-		if errors.Is(err, io.EOF) {
-			break
+	around, err := allSurroundings(im.e.w.Documents())
+	if err != nil {
+		return err
+	}
+	r := importReader{source: source, around: around, operator: im.e.actor.Operator, now: im.e.now,
+		batches: make(chan []entry, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	go r.run()
+	defer func() { // the source is the caller's again when the import is over
+		close(r.stop)
+		<-r.done
+	}()
+	for batch := range r.batches {
+		if err := im.flush(batch); err != nil {
+			return err
 		}
-		en := entry{line: line, text: text, link: link}
+		before := im.report.Read
+		im.report.Read += int64(len(batch))
+		if im.options.Progress != nil && before/progressEvery != im.report.Read/progressEvery {
+			im.options.Progress(im.report.Read)
+		}
+	}
+	if r.err == nil && im.options.Progress != nil {
+		im.options.Progress(im.report.Read)
+	}
+	return r.err
+}
+
+// importReader turns a source into checked batches.
+type importReader struct {
+	source   LinkSource
+	around   *surroundings
+	operator bool
+	now      time.Time
+
+	batches chan []entry
+	stop    chan struct{} // closed when nobody wants more
+	done    chan struct{} // closed when the source is not used any more
+	err     error         // why reading ended; read it after batches is closed
+}
+
+func (r *importReader) run() {
+	defer close(r.done)
+	defer close(r.batches)
+	for {
+		batch, err := r.batch()
+		if len(batch) > 0 && (err == nil || errors.Is(err, io.EOF)) {
+			select {
+			case r.batches <- batch:
+			case <-r.stop:
+				return
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if r.err = err; err != nil {
+			return
+		}
+	}
+}
+
+// batch reads up to importBatch entries.
+func (r *importReader) batch() ([]entry, error) {
+	batch := make([]entry, 0, importBatch)
+	for len(batch) < importBatch {
+		line, text, link, err := r.source.Next()
+		if errors.Is(err, io.EOF) {
+			return batch, err
+		}
+		batch = append(batch, entry{line: line, text: text, link: link})
+		en := &batch[len(batch)-1]
 		if err == nil {
-			_, err = im.e.checkLink(&en.link)
+			_, err = r.around.check(&en.link, r.operator)
 		}
 		switch {
 		case affiliate.CodeOf(err) == affiliate.Invalid:
 			en.reason = err.Error()
 		case err != nil:
-			return fmt.Errorf("the import ends at line %d, and nothing is changed: %w", line, err)
-		}
-		im.batch = append(im.batch, en)
-		if im.report.Read++; im.report.Read%progressEvery == 0 && im.options.Progress != nil {
-			im.options.Progress(im.report.Read)
-		}
-		if len(im.batch) == importBatch {
-			if err := im.flush(); err != nil {
-				return err
-			}
+			return nil, fmt.Errorf("the import ends at line %d, and nothing is changed: %w", line, err)
+		default:
+			newborn(&en.link, 0, r.now)
+			en.body = encode(&en.link)
 		}
 	}
-	if err := im.flush(); err != nil {
-		return err
-	}
-	if im.options.Progress != nil {
-		im.options.Progress(im.report.Read)
-	}
-	return nil
+	return batch, nil
 }
 
-// flush stores the batch and tells of its bad entries, in the order of the file.
-func (im *importer) flush() error {
-	if err := im.insert(); err != nil {
+// flush stores a batch and tells of its bad entries, in the order of the file.
+func (im *importer) flush(batch []entry) error {
+	if err := im.insert(batch); err != nil {
 		return err
 	}
-	for i := range im.batch {
-		if en := &im.batch[i]; en.reason != "" {
+	for i := range batch {
+		if en := &batch[i]; en.reason != "" {
 			if err := im.bad(BadLine{Line: en.line, Text: en.text, Reason: en.reason}); err != nil {
 				return err
 			}
 		}
 	}
-	clear(im.batch)
-	im.batch = im.batch[:0]
 	return nil
 }
 
-// insert adds the good entries of the batch. Which names are taken is for the
+// insert adds the good entries of a batch. Which names are taken is for the
 // store's index to say; only those are looked at one by one.
-func (im *importer) insert() error {
-	var rows []store.Link
-	var entries []*entry
-	for i := range im.batch {
-		if en := &im.batch[i]; en.reason == "" {
+func (im *importer) insert(batch []entry) error {
+	rows := make([]store.Link, 0, len(batch))
+	entries := make([]*entry, 0, len(batch))
+	for i := range batch {
+		if en := &batch[i]; en.reason == "" {
 			rows = append(rows, store.Link{Link: &en.link})
 			entries = append(entries, en)
 		}
@@ -192,8 +250,8 @@ func (im *importer) insert() error {
 	}
 	ids := im.free[:len(rows)]
 	for i := range rows {
-		im.e.newborn(rows[i].Link, ids[i])
-		rows[i].Body = encode(rows[i].Link)
+		rows[i].ID = ids[i]
+		rows[i].Body = withID(entries[i].body, ids[i])
 	}
 	taken, err := im.e.w.Links().Insert(rows)
 	if err != nil {
@@ -211,6 +269,21 @@ func (im *importer) insert() error {
 	}
 	im.free = unused
 	return nil
+}
+
+// bodyWithoutID is how the document of a link begins that has no id yet.
+const bodyWithoutID = `{"id":0,`
+
+// withID puts the id into a document that was encoded without, which is cheaper
+// than to encode it once the id is known.
+func withID(body json.RawMessage, id int64) json.RawMessage {
+	rest, ok := bytes.CutPrefix(body, []byte(bodyWithoutID))
+	if !ok {
+		panic("BUG: the document of a link does not begin with " + bodyWithoutID)
+	}
+	out := make([]byte, 0, len(body)+20)
+	out = strconv.AppendInt(append(out, `{"id":`...), id, 10)
+	return append(append(out, ','), rest...)
 }
 
 // reserve makes sure that there are n ids.

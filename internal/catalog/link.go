@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
@@ -21,7 +22,7 @@ func (e *Edit) CreateLink(link affiliate.Link) (affiliate.Link, Warnings, error)
 	if err != nil {
 		return affiliate.Link{}, nil, err
 	}
-	e.newborn(&link, id)
+	newborn(&link, id, e.now)
 	body := encode(link)
 	taken, err := e.w.Links().Insert([]store.Link{{Link: &link, Body: body}})
 	if err != nil {
@@ -34,8 +35,8 @@ func (e *Edit) CreateLink(link affiliate.Link) (affiliate.Link, Warnings, error)
 }
 
 // newborn sets what the catalog decides of a new link.
-func (e *Edit) newborn(link *affiliate.Link, id int64) {
-	link.ID, link.Version, link.CreatedAt, link.UpdatedAt = id, 1, e.now, e.now
+func newborn(link *affiliate.Link, id int64, now time.Time) {
+	link.ID, link.Version, link.CreatedAt, link.UpdatedAt = id, 1, now, now
 }
 
 func (e *Edit) takenName(link *affiliate.Link) error {
@@ -102,82 +103,8 @@ func (e *Edit) DeleteLink(id int64, ifVersion int64) error {
 func linkKey(id int64) string { return strconv.FormatInt(id, 10) }
 
 // checkLink normalises a link and holds it against the rules and what is around it.
-func (e *Edit) checkLink(link *affiliate.Link) (warnings Warnings, err error) {
-	link.Normalize()
-	link.Site = strings.ToLower(strings.TrimSpace(link.Site))
-	if link.Site == "" {
-		if link.Site, err = e.onlySite(); err != nil {
-			return nil, err
-		}
-	}
-	site, err := e.site(link.Site)
-	if err != nil {
-		return nil, err
-	}
-	if site == nil {
-		docs, err := e.w.Documents().List(store.Site, "")
-		if err != nil {
-			return nil, err
-		}
-		return nil, invalid(fmt.Sprintf("the link %q is not valid", link.Slug), "site", "there is no site %q; there are: %s", link.Site, keys(docs))
-	}
-	in := affiliate.Surroundings{Site: *site, Operator: e.actor.Operator}
-	if link.Program != "" {
-		if in.Program, err = e.program(link.Program); err != nil {
-			return nil, err
-		}
-	}
-	if warnings, err = link.Validate(in); err != nil || link.Partner == "" {
-		return warnings, err
-	}
-	known, err := e.partner(partnerKey(link.Program, link.Partner))
-	if err == nil && !known {
-		err = invalid(fmt.Sprintf("the link %q is not valid", link.Slug), "partner", "the program %q has no partner %q; create it first", link.Program, link.Partner)
-	}
-	return warnings, err
-}
-
-// onlySite looks the only site up once; creating or deleting a site forgets it.
-func (e *Edit) onlySite() (id string, err error) {
-	if e.only == "" {
-		e.only, err = onlySite(e.w.Documents())
-	}
-	return e.only, err
-}
-
-func (e *Edit) site(id string) (*affiliate.Site, error) { return known(e, e.sites, store.Site, id) }
-func (e *Edit) program(id string) (*affiliate.Program, error) {
-	return known(e, e.programs, store.Program, id)
-}
-
-// known looks a document up once per edit; nil means that there is none.
-func known[T any](e *Edit, cache map[string]*T, kind store.Kind, id string) (*T, error) {
-	if v, ok := cache[id]; ok {
-		return v, nil
-	}
-	v := new(T)
-	switch err := read(e.w.Documents(), kind, id, v); affiliate.CodeOf(err) {
-	case affiliate.NotFound:
-		v = nil
-	default:
-		if err != nil {
-			return nil, err
-		}
-	}
-	cache[id] = v
-	return v, nil
-}
-
-func (e *Edit) partner(key string) (bool, error) {
-	if known, ok := e.partners[key]; ok {
-		return known, nil
-	}
-	_, err := e.w.Documents().Get(store.Partner, key)
-	if err != nil && affiliate.CodeOf(err) != affiliate.NotFound {
-		return false, err
-	}
-	e.partners[key] = err == nil
-	return err == nil, nil
+func (e *Edit) checkLink(link *affiliate.Link) (Warnings, error) {
+	return e.around.check(link, e.actor.Operator)
 }
 
 // surroundedBy replaces the site or the program that links are checked against.
@@ -198,7 +125,7 @@ func (e *Edit) keepsLegal(what string, query store.LinkQuery, by surroundedBy) e
 	query.Ascending = true
 	err := e.w.Links().Find(query, func(l affiliate.Link) error {
 		l.Normalize() // documents leave out what is the default
-		before, err := e.around(&l)
+		before, err := e.around.of(&l)
 		if err != nil {
 			return err
 		}
@@ -229,22 +156,6 @@ func (e *Edit) keepsLegal(what string, query store.LinkQuery, by surroundedBy) e
 		refusal.Message += fmt.Sprintf(" (the first %d are named)", offendersNamed)
 	}
 	return refusal
-}
-
-// around is what a stored link is checked against.
-func (e *Edit) around(l *affiliate.Link) (in affiliate.Surroundings, err error) {
-	in.Operator = true // whether its author might write raw macros was settled then
-	site, err := e.site(l.Site)
-	if err != nil {
-		return in, err
-	}
-	if site != nil {
-		in.Site = *site
-	}
-	if l.Program != "" {
-		in.Program, err = e.program(l.Program)
-	}
-	return in, err
 }
 
 func firstFault(err error) string {

@@ -21,7 +21,7 @@ func (e *Edit) CreateProgram(program affiliate.Program) (affiliate.Program, erro
 	if err := e.free(store.Program, program.ID, fmt.Sprintf("the program %q", program.ID)); err != nil {
 		return affiliate.Program{}, err
 	}
-	e.programs[program.ID] = &program
+	e.around.programs[program.ID] = &program
 	return program, e.put(store.Program, program.ID, nil, program)
 }
 
@@ -54,7 +54,7 @@ func (e *Edit) UpdateProgram(program affiliate.Program, ifVersion int64) (affili
 		}
 	}
 	program.Version++
-	e.programs[program.ID] = &program
+	e.around.programs[program.ID] = &program
 	if err := e.put(store.Program, program.ID, before, program); err != nil || !matters {
 		return program, err
 	}
@@ -103,7 +103,7 @@ func (e *Edit) DeleteProgram(id string, ifVersion int64) error {
 		return affiliate.Errorf(affiliate.Conflict, "%s still has %d partners, %s first; delete them, or set its status to archived",
 			what, len(partners), strings.TrimPrefix(partners[0].Key, partnersOf(id)))
 	}
-	e.programs[id] = nil
+	e.around.programs[id] = nil
 	return e.remove(store.Program, id, program)
 }
 
@@ -128,7 +128,7 @@ func (e *Edit) CreatePartner(partner affiliate.Partner) (affiliate.Partner, erro
 	if err := partner.Validate(); err != nil {
 		return affiliate.Partner{}, err
 	}
-	program, err := e.program(partner.Program)
+	program, err := e.around.program(partner.Program)
 	if err != nil {
 		return affiliate.Partner{}, err
 	}
@@ -139,7 +139,7 @@ func (e *Edit) CreatePartner(partner affiliate.Partner) (affiliate.Partner, erro
 	if err := e.free(store.Partner, key, fmt.Sprintf("the partner %q of the program %q", partner.Code, partner.Program)); err != nil {
 		return affiliate.Partner{}, err
 	}
-	e.partners[key] = true
+	e.around.partners[key] = true
 	return partner, e.put(store.Partner, key, nil, partner)
 }
 
@@ -185,6 +185,6 @@ func (e *Edit) DeletePartner(program, code string, ifVersion int64) error {
 	if err := e.unused(what, store.LinkQuery{Program: program, Partner: code}); err != nil {
 		return err
 	}
-	e.partners[key] = false
+	e.around.partners[key] = false
 	return e.remove(store.Partner, key, partner)
 }

@@ -21,7 +21,7 @@ func (e *Edit) CreateSite(site affiliate.Site) (affiliate.Site, error) {
 	if err := e.free(store.Site, site.ID, fmt.Sprintf("the site %q", site.ID)); err != nil {
 		return affiliate.Site{}, err
 	}
-	e.sites[site.ID], e.only = &site, ""
+	e.around.sites[site.ID], e.around.only = &site, ""
 	return site, e.put(store.Site, site.ID, nil, site)
 }
 
@@ -50,7 +50,7 @@ func (e *Edit) UpdateSite(site affiliate.Site, ifVersion int64) (affiliate.Site,
 		}
 	}
 	site.Version++
-	e.sites[site.ID] = &site
+	e.around.sites[site.ID] = &site
 	return site, e.put(store.Site, site.ID, before, site)
 }
 
@@ -77,7 +77,7 @@ func (e *Edit) DeleteSite(id string, ifVersion int64) error {
 	if len(sites) == 1 {
 		return affiliate.Errorf(affiliate.Conflict, "%s is the last one; create another one first", what)
 	}
-	e.sites[id], e.only = nil, ""
+	e.around.sites[id], e.around.only = nil, ""
 	return e.remove(store.Site, id, site)
 }
 
