@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/sluicehq/sluice/internal/affiliate"
@@ -12,12 +14,13 @@ import (
 // mergePatch is the media type of RFC 7396.
 const mergePatch = "application/merge-patch+json"
 
-// patchBody describes the body; the framework checks it against the schema and
-// hands it over as it is, because a merge patch tells null from absent.
+// patchBody describes the body. The framework hands it over as it is, because a
+// merge patch tells null from absent.
 func (s *server) patchBody(op *huma.Operation) {
 	schema := &huma.Schema{Ref: schemaPrefix + linkPatchSchema}
 	example := map[string]any{"status": "paused", "note": nil}
 	op.MaxBodyBytes = bodyBytesMax
+	op.SkipValidateBody = true
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		mergePatch:         {Schema: schema, Example: example},
 		"application/json": {Schema: schema, Example: example},
@@ -29,6 +32,7 @@ func (s *server) patchBody(op *huma.Operation) {
 const patchTries = 5
 
 func (s *server) patchLink(ctx context.Context, in *struct {
+	Request
 	LinkPath
 	Precondition
 	RawBody []byte
@@ -37,12 +41,35 @@ func (s *server) patchLink(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkPatch(in.r.Header.Get("Content-Type"), in.RawBody); err != nil {
+		return nil, err
+	}
 	for try := 1; ; try++ {
 		answer, err := s.tryPatch(ctx, in.ID, version, in.RawBody)
 		if affiliate.CodeOf(err) != affiliate.Stale || version != 0 || try == patchTries {
 			return answer, err
 		}
 	}
+}
+
+// checkPatch looks at the form of a patch as the framework looks at other bodies.
+// In the schema of the whole link every field may be left out, and what may be
+// left out may be null. The patch's own schema says the same to readers, but to
+// the framework's checks it would hide which part of a field is wrong.
+func (s *server) checkPatch(contentType string, body []byte) error {
+	var patch any
+	if err := s.api.Unmarshal(contentType, body, &patch); errors.Is(err, huma.ErrUnknownContentType) {
+		return frameworkProblem(http.StatusUnsupportedMediaType, "validation failed")
+	} else if err != nil {
+		return frameworkProblem(http.StatusBadRequest, "validation failed", err)
+	}
+	registry := s.api.OpenAPI().Components.Schemas
+	var found huma.ValidateResult
+	huma.Validate(registry, registry.Map()["LinkInput"], huma.NewPathBuffer([]byte{}, 0), huma.ModeWriteToServer, patch, &found)
+	if len(found.Errors) > 0 {
+		return frameworkProblem(http.StatusUnprocessableEntity, "validation failed", found.Errors...)
+	}
+	return nil
 }
 
 func (s *server) tryPatch(ctx context.Context, id, version int64, patch []byte) (*linkAnswer, error) {

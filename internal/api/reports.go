@@ -56,25 +56,13 @@ func (f *ClickFilter) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// dimensions are what reports can be broken down by.
-var dimensions = func() []string {
-	names := []string{}
-	for _, d := range []analytics.Dimension{
-		analytics.ByHour, analytics.ByDay, analytics.ByWeek, analytics.ByMonth, analytics.ByLink, analytics.BySite,
-		analytics.ByProgram, analytics.ByPartner, analytics.ByVariant, analytics.ByRule, analytics.ByCountry,
-		analytics.ByNetwork, analytics.ByDevice, analytics.ByBrowser, analytics.ByOS, analytics.ByReferrer,
-		analytics.ByPage, analytics.ByVerdict, analytics.ByBot, analytics.ByOutcome,
-	} {
+// dimensions are the names of what reports can be broken down by.
+var dimensions = func() (names []string) {
+	for _, d := range analytics.Dimensions() {
 		names = append(names, string(d))
-	}
-	for i := 1; i <= affiliate.SubSlots; i++ {
-		names = append(names, "sub"+strconv.Itoa(i))
 	}
 	return names
 }()
-
-// times are the dimensions that filters do not take.
-var times = []string{string(analytics.ByHour), string(analytics.ByDay), string(analytics.ByWeek), string(analytics.ByMonth)}
 
 func (s *server) registerReports() {
 	handle(s, operation{
@@ -114,7 +102,11 @@ func (s *server) reportClicks(ctx context.Context, in *struct {
 }) (*huma.StreamResponse, error) {
 	filter, faults := in.filter(s.Now(), in.Zone)
 	q := analytics.Query{Filter: filter, Zone: in.Zone, Order: in.Order, Limit: in.Limit, All: in.All}
-	for i, name := range splitCommas(in.By) {
+	by := splitCommas(in.By)
+	if len(by) > analytics.DimensionsMax {
+		faults = append(faults, affiliate.Fault{Field: "by", Message: fmt.Sprintf("%d dimensions; at most %d", len(by), analytics.DimensionsMax)})
+	}
+	for i, name := range by {
 		if !slices.Contains(dimensions, name) {
 			faults = append(faults, affiliate.Fault{Field: fmt.Sprintf("by[%d]", i), Message: notDimension(name)})
 		}
@@ -128,7 +120,7 @@ func (s *server) reportClicks(ctx context.Context, in *struct {
 		return nil, err
 	}
 	if in.Format == "csv" {
-		return csvReport(report), nil
+		return csvReport(report, q.Metrics()), nil
 	}
 	return s.jsonAnswer(reportOf(report)), nil
 }
@@ -169,7 +161,7 @@ func (f *ClickFilter) filter(now time.Time, zone string) (analytics.Filter, []af
 		switch {
 		case !ok:
 			faults = append(faults, affiliate.Fault{Field: field, Message: strconv.Quote(condition) + " has no value; write it as country:DE"})
-		case slices.Contains(times, name):
+		case analytics.Dimension(name).IsTime():
 			faults = append(faults, affiliate.Fault{Field: field, Message: "a time cannot be filtered by value; use since and until"})
 		case !slices.Contains(dimensions, name):
 			faults = append(faults, affiliate.Fault{Field: field, Message: notDimension(name)})
@@ -200,12 +192,12 @@ func (s *server) exportClicks(ctx context.Context, in *struct {
 }
 
 // csvReport writes the rows as a table.
-func csvReport(r *analytics.Report) *huma.StreamResponse {
+func csvReport(r *analytics.Report, metrics []string) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		ctx.SetHeader("Content-Type", "text/csv; charset=utf-8")
 		ctx.SetHeader("Content-Disposition", `attachment; filename="clicks.csv"`)
 		w := csv.NewWriter(ctx.BodyWriter())
-		columns := reportColumns(r)
+		columns := reportColumns(r, metrics)
 		_ = w.Write(columns) // the error stays with w
 		cells := make([]string, len(columns))
 		for _, row := range r.Rows {
@@ -222,21 +214,15 @@ func csvReport(r *analytics.Report) *huma.StreamResponse {
 }
 
 // reportColumns are the dimensions in the order asked for, and the metrics.
-func reportColumns(r *analytics.Report) []string {
+func reportColumns(r *analytics.Report, metrics []string) []string {
 	columns := []string{}
 	for _, d := range r.By {
 		if d == string(analytics.ByLink) {
-			columns = append(columns, "link_id")
+			columns = append(columns, analytics.LinkID)
 		}
 		columns = append(columns, d)
 	}
-	columns = append(columns, "clicks", "uniques")
-	for _, metric := range []string{"total", "bots", "prefetches"} {
-		if _, ok := r.Totals[metric]; ok {
-			columns = append(columns, metric)
-		}
-	}
-	return columns
+	return append(columns, metrics...)
 }
 
 // cell is a value as a spreadsheet may see it. Visitors choose some of the texts

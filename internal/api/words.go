@@ -20,6 +20,8 @@ var (
 )
 
 // linkFields are those of a link, read or written.
+//
+// The framework compares what it decoded, so numbers are floats here.
 var linkFields = map[string]field{
 	"id":           {doc: "Number of the link, given once and never again.", example: 17, server: true},
 	"site":         {doc: "Site that serves the link. May be left out when there is only one. Another one moves the link.", example: "blog"},
@@ -30,7 +32,7 @@ var linkFields = map[string]field{
 	"destinations": {doc: "Where visitors are sent, shared by weight; the same visitor always gets the same one."},
 	"rules":        {doc: "Tried in order; the first whose conditions all hold replaces the destinations."},
 	"fallback":     {doc: "Where visitors are sent while the link is paused, archived or outside of its schedule. Empty: the site's default.", example: "https://blog.example/deals"},
-	"code":         {doc: "HTTP status of the redirect. Browsers keep 301 and 308 for good.", example: 302, values: anyOf(302, 307, 301, 308)},
+	"code":         {doc: "HTTP status of the redirect. Browsers keep 301 and 308 for good.", example: 302, values: anyOf(302.0, 307.0, 301.0, 308.0)},
 	"program":      {doc: "Program that pays for the link's visitors.", example: "acme"},
 	"partner":      {doc: "Partner that is credited when the visit names none.", example: "mia"},
 	"query":        {doc: "Which query parameters of a visit are handed on."},
