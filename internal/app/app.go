@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/analytics"
 	"github.com/sluicehq/sluice/internal/config"
 )
 
@@ -86,6 +87,10 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 // Handler is the control plane for somebody who may do everything: the command
 // line on this machine.
 func (a *App) Handler() http.Handler { return a.operatorHandler() }
+
+// Analytics is the engine that reports are made from, for filling it with a
+// demonstration. It is open once Build has returned, with Options.Offline.
+func (a *App) Analytics() analytics.Engine { return a.office.get().analytics }
 
 // Run serves until the context ends, then stops accepting, lets requests under
 // way finish and brings the last clicks into the reports. The error says why it
