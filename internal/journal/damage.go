@@ -5,12 +5,12 @@ import "fmt"
 // Damage is one place that could not be read as the writer left it. It is news for
 // the operator, not an error for the reader: reading goes on behind it.
 type Damage struct {
-	Segment uint64 // number of the segment
-	Offset  int64  // where it begins, in bytes from the start of the segment's file
-	Bytes   int64  // how many bytes were passed over; 0 when something is absent
-	Records uint64 // records lost, as the sequences around it tell; 0 if none or unknown
-	Reason  string // what is wrong
-	Hint    string // what to do about it
+	Segment uint64 `json:"segment"`      // number of the segment
+	Offset  int64  `json:"offset"`       // where it begins, in bytes from the start of the segment's file
+	Bytes   int64  `json:"bytes"`        // how many bytes were passed over; 0 when something is absent
+	Records uint64 `json:"records_lost"` // records lost, as the sequences around it tell; 0 if none or unknown
+	Reason  string `json:"reason"`       // what is wrong
+	Hint    string `json:"hint"`         // what to do about it
 }
 
 // String is the damage as one line for a person.
