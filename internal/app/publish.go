@@ -28,8 +28,12 @@ type publisher struct {
 func (p *publisher) Publish(changes []catalog.Change) {
 	next := make([]routing.Change, 0, len(changes))
 	for i := range changes {
+		if changes[i].Action == catalog.ActionReload {
+			p.rebuildSoon(nil)
+			return
+		}
 		c, err := routingChange(&changes[i])
-		if err != nil || changes[i].Action == catalog.ActionReload {
+		if err != nil {
 			p.rebuildSoon(err)
 			return
 		}
