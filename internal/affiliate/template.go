@@ -13,8 +13,8 @@ import (
 //	{country} {device} {referrer_host} {ts} {query.NAME} {raw:MACRO}
 //
 // Values are percent-encoded except for letters, digits, "-", ".", "_" and "~".
-// With raw: the characters that have a meaning in URLs pass too; what no URL may
-// contain is still encoded. A macro may not stand in the scheme or the host: no
+// With raw: the characters that have a meaning in URLs pass too, except "#", which
+// would cut off what follows; what no URL may contain is still encoded. A macro may not stand in the scheme or the host: no
 // visitor can choose where a link leads.
 
 // Macro is what a template puts in a value's place.

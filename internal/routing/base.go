@@ -104,6 +104,8 @@ type baseWriter struct {
 	at    int64
 	names []slotName
 	tmp   []byte
+	// header of the sealed file.
+	header baseHeader
 }
 
 type slotName struct {
@@ -137,45 +139,50 @@ func (bw *baseWriter) add(record []byte) error {
 	return bw.write(record)
 }
 
-// finish completes the file, makes it durable under its name and opens it.
-func (bw *baseWriter) finish(seq int64, w *world) (*base, error) {
-	defer bw.discard()
-	h := baseHeader{seq: seq, links: int64(len(bw.names)), recordsEnd: bw.at}
+// seal completes the file and makes its contents durable. It still has its
+// temporary name: whoever holds the table's lock decides whether it gets its own.
+func (bw *baseWriter) seal(seq int64, w *world) error {
+	bw.header = baseHeader{seq: seq, links: int64(len(bw.names)), recordsEnd: bw.at}
+	h := &bw.header
 	if err := bw.write(make([]byte, -bw.at&7)); err != nil {
-		return nil, err
+		return err
 	}
 	h.index, h.slots = bw.at, slotsFor(h.links)
 	if err := bw.writeIndex(h.slots); err != nil {
-		return nil, err
+		return err
 	}
 	h.world = bw.at
 	doc, err := json.Marshal(w.file())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := bw.write(doc); err != nil {
-		return nil, err
+		return err
 	}
 	h.end = bw.at
 	if err := bw.w.Flush(); err != nil {
-		return nil, err
+		return err
 	}
 	if h.bodySum, err = bodySum(bw.f); err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := bw.f.WriteAt(h.bytes(), 0); err != nil {
-		return nil, err
+		return err
 	}
-	if err := bw.f.Sync(); err != nil {
+	return bw.f.Sync()
+}
+
+// install gives a sealed file its name and opens it.
+func (bw *baseWriter) install() (*base, error) {
+	defer bw.discard()
+	b, err := mapBase(bw.f, bw.header)
+	if err != nil {
 		return nil, err
 	}
 	if err := os.Rename(bw.f.Name(), bw.path); err != nil {
 		return nil, err
 	}
-	if err := syncDir(filepath.Dir(bw.path)); err != nil {
-		return nil, err
-	}
-	return mapBase(bw.f, h)
+	return b, syncDir(filepath.Dir(bw.path))
 }
 
 // discard closes the file and removes it if it was not given its name.
@@ -242,7 +249,7 @@ func parseHeader(b []byte) (h baseHeader, err error) {
 	}
 	le := binary.LittleEndian
 	if v := le.Uint32(b[8:]); v != baseVersion {
-		return h, fmt.Errorf("it has format version %d, this program reads %d", v, baseVersion)
+		return h, fmt.Errorf("it has format version %d and this program reads %d", v, baseVersion)
 	}
 	sum := le.Uint32(b[12:])
 	le.PutUint32(b[12:], 0)
@@ -283,8 +290,12 @@ func checkBase(f *os.File) (*base, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err != nil || info.Size() != h.end {
-		return nil, errors.New("it is cut short")
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() != h.end {
+		return nil, fmt.Errorf("it has %d bytes instead of %d", info.Size(), h.end)
 	}
 	sum, err := bodySum(f)
 	if err != nil {

@@ -8,155 +8,260 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 )
 
-// changeLog is the list of changes since the base was written. Each line is what
-// was applied together: the CRC-32C of the document in eight hex digits, a space,
-// and a JSON array of changes. A torn last line is normal after a crash and is cut
-// off, whole: a program is never replayed without the links that were recompiled
-// for it. The catalog still has the changes.
+// changeLog is the list of changes since the base was written. Each line is the
+// CRC-32C of a JSON document in eight hex digits, a space and the document: first
+// {"after":N}, the change that the log continues from, then one array of changes
+// for each batch that was applied together. A torn last line is normal after a
+// crash and is cut off, whole: a program is never replayed without the links that
+// were recompiled for it. The catalog still has the changes.
+//
+// A log without holes is its only worth: a change that could not be written makes
+// it refuse all that come after, until a new base contains them.
 type changeLog struct {
-	path string
-	f    *os.File
-	seq  int64 // last change in the file
+	path   string
+	f      *os.File
+	size   int64 // of the whole lines
+	seq    int64 // last change in the file, or the one it continues from
+	broken error // why the log refuses changes
 }
 
-func openChangeLog(path string, apply func([]Change) error, logger *slog.Logger) (*changeLog, error) {
+// logHead is the first line of a log.
+type logHead struct {
+	After int64 `json:"after"`
+}
+
+var errOtherBase = errors.New("it continues a routing table that is not there")
+
+// openChangeLog opens the log and applies what it holds on top of the base.
+func openChangeLog(path string, base int64, apply func([]Change) error, logger *slog.Logger) (*changeLog, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the log of link changes cannot be opened: %w", err)
 	}
-	l := &changeLog{path: path, f: f}
-	good, err := l.replay(apply)
-	if err != nil {
+	l := &changeLog{path: path, f: f, seq: base}
+	if err := l.replay(base, apply); err != nil {
+		aside, keepErr := l.keepTail()
 		logger.Error("the log of link changes is damaged; what follows is read from the catalog again",
-			"file", path, "offset", good, "reason", err)
-		if err := l.keepTail(good); err != nil {
-			logger.Error("the damaged part could not be kept", "file", path, "reason", err)
-		}
+			"file", path, "offset", l.size, "reason", err, "kept", aside, "not_kept", keepErr)
+	} else if torn := l.tornBytes(); torn > 0 {
+		logger.Warn("the last change of links was cut off by a crash; it is read from the catalog again",
+			"file", path, "offset", l.size, "bytes", torn)
 	}
-	if err := f.Truncate(good); err != nil {
-		return nil, errors.Join(fmt.Errorf("the log of link changes cannot be written: %w", err), f.Close())
+	if err := l.cut(base); err != nil {
+		return nil, errors.Join(fmt.Errorf("the log of link changes cannot be written: %w", err), l.f.Close())
 	}
-	_, err = f.Seek(good, io.SeekStart)
-	return l, err
+	return l, nil
 }
 
-// replay applies every whole line and returns where the last one ends. An error
-// means that what follows is more than a torn last line.
-func (l *changeLog) replay(apply func([]Change) error) (good int64, err error) {
+// cut removes what follows the last whole line, and gives an empty log its head.
+func (l *changeLog) cut(base int64) error {
+	if l.size == 0 {
+		return l.restart(base, false)
+	}
+	if err := l.f.Truncate(l.size); err != nil {
+		return err
+	}
+	_, err := l.f.Seek(l.size, io.SeekStart)
+	return err
+}
+
+// replay applies every whole line. An error means that what follows is more than a
+// torn last line.
+func (l *changeLog) replay(base int64, apply func([]Change) error) error {
 	r := bufio.NewReaderSize(l.f, 1<<16)
-	for {
-		line, err := r.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return good, nil
-		}
-		if err != nil {
-			return good, err
-		}
-		changes, err := parseChanges(line)
-		if err != nil {
-			return good, err
-		}
+	head, after, err := readHead(r)
+	if err != nil || head == 0 {
+		return err
+	}
+	if after > base {
+		return fmt.Errorf("%w: it begins after change %d, the table ends at %d", errOtherBase, after, base)
+	}
+	l.size = head
+	return eachBatch(r, func(changes []Change, bytes int64) error {
 		if err := apply(changes); err != nil {
-			return good, err
+			return err
 		}
 		l.seq = max(l.seq, lastSeq(changes))
-		good += int64(len(line))
-	}
+		l.size += bytes
+		return nil
+	})
 }
 
-func parseChanges(line []byte) (changes []Change, err error) {
-	sum, doc, found := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
-	want, err := strconv.ParseUint(string(sum), 16, 32)
-	if !found || err != nil || crc32.Checksum(doc, castagnoli) != uint32(want) {
-		return nil, errors.New("a line's checksum does not hold")
+// readHead reads the first line; size is 0 when there is no whole one.
+func readHead(r *bufio.Reader) (size, after int64, err error) {
+	line, err := r.ReadBytes('\n')
+	if errors.Is(err, io.EOF) {
+		return 0, 0, nil
 	}
-	return changes, json.Unmarshal(doc, &changes)
-}
-
-func lastSeq(changes []Change) int64 {
-	if len(changes) == 0 {
-		return 0
-	}
-	return changes[len(changes)-1].Seq
-}
-
-// keepTail copies what cannot be read to a file of its own.
-func (l *changeLog) keepTail(from int64) error {
-	if _, err := l.f.Seek(from, io.SeekStart); err != nil {
-		return err
-	}
-	aside, err := os.Create(l.path + ".damaged")
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	_, err = io.Copy(aside, l.f)
-	return errors.Join(err, aside.Close())
+	var head logHead
+	err = parseLine(line, &head)
+	return int64(len(line)), head.After, err
 }
 
-func (l *changeLog) append(changes []Change) error {
-	doc, err := json.Marshal(changes)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(l.f, "%08x %s\n", crc32.Checksum(doc, castagnoli), doc); err != nil {
-		return err
-	}
-	if err := l.f.Sync(); err != nil {
-		return err
-	}
-	l.seq = max(l.seq, lastSeq(changes))
-	return nil
-}
-
-// dropUpTo removes the changes that a new base contains.
-func (l *changeLog) dropUpTo(seq int64) error {
-	if _, err := l.f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	next, err := os.CreateTemp(filepath.Dir(l.path), filepath.Base(l.path)+".new-*")
-	if err != nil {
-		return err
-	}
-	if err := copyChangesAfter(next, l.f, seq); err != nil {
-		return errors.Join(err, os.Remove(next.Name()), next.Close())
-	}
-	if err := os.Rename(next.Name(), l.path); err != nil {
-		return errors.Join(err, os.Remove(next.Name()), next.Close())
-	}
-	old := l.f
-	l.f = next
-	return old.Close()
-}
-
-func copyChangesAfter(to io.Writer, from io.Reader, seq int64) error {
-	r := bufio.NewReaderSize(from, 1<<16)
-	w := bufio.NewWriter(to)
+// eachBatch calls fn with every batch and its size in the file, up to a torn line.
+func eachBatch(r *bufio.Reader, fn func(changes []Change, bytes int64) error) error {
 	for {
 		line, err := r.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return w.Flush()
+			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if changes, err := parseChanges(line); err == nil && lastSeq(changes) > seq {
-			if _, err := w.Write(line); err != nil {
-				return err
-			}
+		var changes []Change
+		if err := parseLine(line, &changes); err != nil {
+			return err
+		}
+		if err := fn(changes, int64(len(line))); err != nil {
+			return err
 		}
 	}
 }
 
-func (l *changeLog) close() error {
-	if err := l.f.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+func parseLine(line []byte, into any) error {
+	sum, doc, found := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
+	want, err := strconv.ParseUint(string(sum), 16, 32)
+	if !found || err != nil || crc32.Checksum(doc, castagnoli) != uint32(want) {
+		return errors.New("a line's checksum does not hold")
+	}
+	return json.Unmarshal(doc, into)
+}
+
+func writeLine(w io.Writer, content any) (int, error) {
+	doc, err := json.Marshal(content)
+	if err != nil {
+		return 0, err
+	}
+	return fmt.Fprintf(w, "%08x %s\n", crc32.Checksum(doc, castagnoli), doc)
+}
+
+func lastSeq(changes []Change) (seq int64) {
+	for i := range changes {
+		seq = max(seq, changes[i].Seq)
+	}
+	return seq
+}
+
+func (l *changeLog) tornBytes() int64 {
+	info, err := l.f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size() - l.size
+}
+
+// keepTail copies what cannot be read to a file of its own.
+func (l *changeLog) keepTail() (path string, err error) {
+	if _, err := l.f.Seek(l.size, io.SeekStart); err != nil {
+		return "", err
+	}
+	path = asideName(l.path)
+	aside, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(aside, l.f)
+	return path, errors.Join(err, aside.Close())
+}
+
+// asideName is the first free name for what is set aside.
+func asideName(path string) string {
+	for i := 1; ; i++ {
+		aside := path + ".damaged"
+		if i > 1 {
+			aside += "-" + strconv.Itoa(i)
+		}
+		if _, err := os.Lstat(aside); err != nil {
+			return aside
+		}
+	}
+}
+
+// append writes a batch and makes it durable. After an error the log holds what it
+// held before and refuses further changes.
+func (l *changeLog) append(changes []Change) error {
+	if l.broken != nil {
+		return l.broken
+	}
+	n, err := writeLine(l.f, changes)
+	if err == nil {
+		err = l.f.Sync()
+	}
+	if err != nil {
+		l.broken = err
+		if l.cut(l.seq) != nil {
+			_ = l.f.Close() // nothing may follow half a line
+		}
 		return err
 	}
+	l.size += int64(n)
+	l.seq = max(l.seq, lastSeq(changes))
 	return nil
+}
+
+// restart begins a log that continues from seq. With keep, what the old one holds
+// beyond seq moves over.
+func (l *changeLog) restart(seq int64, keep bool) error {
+	next, err := os.CreateTemp(filepath.Dir(l.path), filepath.Base(l.path)+".new-*")
+	if err != nil {
+		return err
+	}
+	size, err := l.copyAfter(next, seq, keep)
+	if err == nil {
+		err = next.Sync()
+	}
+	if err == nil {
+		err = os.Rename(next.Name(), l.path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(next.Name()), next.Close())
+	}
+	_ = l.f.Close() // replaced; a broken log has closed it already
+	l.f, l.size = next, size
+	if l.seq < seq || !keep {
+		l.seq = seq
+	}
+	return syncDir(filepath.Dir(l.path))
+}
+
+func (l *changeLog) copyAfter(to io.Writer, seq int64, keep bool) (size int64, err error) {
+	w := bufio.NewWriter(to)
+	n, err := writeLine(w, logHead{After: seq})
+	size = int64(n)
+	if err != nil || !keep {
+		return size, errors.Join(err, w.Flush())
+	}
+	if _, err := l.f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	r := bufio.NewReaderSize(io.LimitReader(l.f, l.size), 1<<16)
+	if _, _, err := readHead(r); err != nil {
+		return 0, err
+	}
+	err = eachBatch(r, func(changes []Change, _ int64) error {
+		if lastSeq(changes) <= seq {
+			return nil
+		}
+		n, err := writeLine(w, changes)
+		size += int64(n)
+		return err
+	})
+	return size, errors.Join(err, w.Flush())
+}
+
+func (l *changeLog) close() error {
+	if l.broken != nil {
+		_ = l.f.Close()
+		return nil
+	}
+	return l.f.Close()
 }

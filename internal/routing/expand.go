@@ -145,13 +145,14 @@ func cut(s string) string {
 
 const upperHex = "0123456789ABCDEF"
 
-// appendEscaped percent-encodes all but unreserved characters; raw also lets
-// those pass that have a meaning in URLs.
+// appendEscaped percent-encodes all but unreserved characters; raw also lets those
+// pass that have a meaning in URLs, except "#", which would cut off what the
+// operator wrote behind it.
 func appendEscaped(b []byte, s string, raw bool) []byte {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case isUnreserved(c), raw && strings.IndexByte(":/?#[]@!$&'()*+,;=", c) >= 0:
+		case isUnreserved(c), raw && strings.IndexByte(":/?[]@!$&'()*+,;=", c) >= 0:
 			b = append(b, c)
 		default:
 			b = append(b, '%', upperHex[c>>4], upperHex[c&15])

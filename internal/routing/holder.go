@@ -21,9 +21,8 @@ type Holder struct {
 
 	mu      sync.Mutex // guards what follows and the order of changes
 	log     *changeLog
-	merging bool
+	merging chan struct{} // closed when the merge under way ends; nil for none
 	closed  bool
-	merged  sync.WaitGroup
 }
 
 // Options of a Holder.
@@ -55,6 +54,7 @@ func Open(o Options) (*Holder, error) {
 		return nil, fmt.Errorf("the folder for the routing table cannot be made: %w", err)
 	}
 	h := &Holder{options: o}
+	h.removeUnfinished()
 	t := &Table{world: newWorld(), base: emptyBase}
 	b, w, err := openBase(h.path())
 	switch {
@@ -72,8 +72,19 @@ func Open(o Options) (*Holder, error) {
 
 func (h *Holder) path() string { return filepath.Join(h.options.Dir, baseName) }
 
+// removeUnfinished removes what a process that died was writing; nothing was ever
+// read from it.
+func (h *Holder) removeUnfinished() {
+	for _, pattern := range []string{".new-*", ".changes.new-*"} {
+		unfinished, _ := filepath.Glob(h.path() + pattern)
+		for _, path := range unfinished {
+			_ = os.Remove(path)
+		}
+	}
+}
+
 func (h *Holder) setAside(reason error) {
-	aside := h.path() + ".damaged"
+	aside := asideName(h.path())
 	if err := os.Rename(h.path(), aside); err != nil {
 		aside = h.path()
 	}
@@ -83,12 +94,8 @@ func (h *Holder) setAside(reason error) {
 
 // openLog replays the changes since the base was written.
 func (h *Holder) openLog() (err error) {
-	inBase := h.Current().seq
-	h.log, err = openChangeLog(h.path()+".changes", func(changes []Change) error {
-		if lastSeq(changes) <= inBase {
-			return nil
-		}
-		next, err := h.Current().with(changes)
+	h.log, err = openChangeLog(h.path()+".changes", h.Current().seq, func(changes []Change) error {
+		next, err := h.Current().with(h.Current().fresh(changes))
 		if err != nil {
 			return err
 		}
@@ -101,19 +108,30 @@ func (h *Holder) openLog() (err error) {
 // Current returns the table that holds now.
 func (h *Holder) Current() *Table { return h.current.Load() }
 
+// fresh are the changes that the table does not contain yet.
+func (t *Table) fresh(changes []Change) []Change {
+	var fresh []Change
+	for _, c := range changes {
+		if c.Seq > t.seq {
+			fresh = append(fresh, c)
+		}
+	}
+	return fresh
+}
+
+var errClosed = errors.New("the routing table is closed")
+
 // Apply makes the changes visible, all at once, and records them on disk. Changes
 // whose number the table has already passed are skipped, so sending them twice is
 // harmless. With an error, nothing has changed.
 func (h *Holder) Apply(changes []Change) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t := h.Current()
-	fresh := make([]Change, 0, len(changes))
-	for _, c := range changes {
-		if c.Seq > t.seq {
-			fresh = append(fresh, c)
-		}
+	if h.closed {
+		return errClosed
 	}
+	t := h.Current()
+	fresh := t.fresh(changes)
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -128,29 +146,42 @@ func (h *Holder) Apply(changes []Change) error {
 			"file", h.log.path, "reason", err)
 	}
 	h.current.Store(next)
-	if next.changed > h.options.OverlayMax && !h.merging && !h.closed {
-		h.merging = true
-		h.merged.Add(1)
-		go h.merge()
+	if h.merging == nil && (next.changed > h.options.OverlayMax || h.log.broken != nil) {
+		h.merging = make(chan struct{})
+		go h.merge(next)
 	}
 	return nil
 }
 
-// merge writes base and overlay into a new base. Changes go on meanwhile; those
-// that came after the merge began are applied to the new base at the end.
-func (h *Holder) merge() {
-	defer h.merged.Done()
-	from := h.Current()
-	b, err := from.write(h.path())
+// merge writes a table's base and overlay into a new base. Changes go on meanwhile;
+// those that came after the merge began stay in the overlay.
+func (h *Holder) merge(from *Table) {
+	bw, err := from.write(h.path())
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.merging = false
+	close(h.merging)
+	h.merging = nil
+	if err == nil && h.Current().base != from.base {
+		bw.discard() // a rebuilt table has come; the old one must not replace it
+		return
+	}
+	if err == nil {
+		err = h.install(bw, from)
+	}
 	if err != nil {
 		h.options.Logger.Error("the routing table could not be saved; it will be tried again at the next change",
 			"file", h.path(), "reason", err)
-		return
+	}
+}
+
+// install makes a written base the current one. The caller holds the lock.
+func (h *Holder) install(bw *baseWriter, from *Table) error {
+	b, err := bw.install()
+	if err != nil {
+		return err
 	}
 	h.adopt(b, from)
+	return nil
 }
 
 // adopt puts the current table on a new base that holds everything up to from.
@@ -164,8 +195,10 @@ func (h *Holder) adopt(b *base, from *Table) {
 		}
 	})
 	h.current.Store(&Table{seq: now.seq, world: now.world, base: b, overlay: e.done(), changed: e.added, links: now.links})
-	if err := h.log.dropUpTo(b.header.seq); err != nil {
+	if err := h.log.restart(b.header.seq, now.seq != b.header.seq); err != nil {
 		h.options.Logger.Error("the log of link changes could not be shortened", "file", h.log.path, "reason", err)
+	} else if now.seq == b.header.seq {
+		h.log.broken = nil
 	}
 }
 
@@ -174,18 +207,20 @@ func same(a, b []byte) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// write saves the table as a base under path and opens it.
-func (t *Table) write(path string) (*base, error) {
+// write saves the table as a base beside path, sealed but without its name.
+func (t *Table) write(path string) (*baseWriter, error) {
 	bw, err := newBaseWriter(path)
 	if err != nil {
 		return nil, err
 	}
-	err = t.each(bw.add)
+	if err = t.each(bw.add); err == nil {
+		err = bw.seal(t.seq, t.world)
+	}
 	if err != nil {
 		bw.discard()
 		return nil, err
 	}
-	return bw.finish(t.seq, t.world)
+	return bw, nil
 }
 
 // each calls fn with every record of the table.
@@ -205,23 +240,33 @@ func (t *Table) each(fn func(record []byte) error) (err error) {
 	return err
 }
 
-// Save writes the current table as a base now and waits for it.
+// Save writes the current table as a base now and waits for it. Changes wait too.
 func (h *Holder) Save() error {
-	h.mu.Lock()
+	h.lockIdle()
 	defer h.mu.Unlock()
-	if h.merging {
-		return nil
+	if h.closed {
+		return errClosed
 	}
 	t := h.Current()
 	if t.changed == 0 && t.base.header.seq == t.seq {
 		return nil
 	}
-	b, err := t.write(h.path())
+	bw, err := t.write(h.path())
 	if err != nil {
 		return err
 	}
-	h.adopt(b, t)
-	return nil
+	return h.install(bw, t)
+}
+
+// lockIdle takes the lock at a moment when no merge is under way.
+func (h *Holder) lockIdle() {
+	h.mu.Lock()
+	for h.merging != nil {
+		ended := h.merging
+		h.mu.Unlock()
+		<-ended
+		h.mu.Lock()
+	}
 }
 
 // Saved says up to which change the table is on disk.
@@ -232,14 +277,14 @@ func (h *Holder) Saved() int64 {
 }
 
 // Close waits for a merge under way and closes the log. The current table stays
-// usable.
+// usable; changes are refused.
 func (h *Holder) Close() error {
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
-	h.merged.Wait()
-	h.mu.Lock()
+	h.lockIdle()
 	defer h.mu.Unlock()
+	if h.closed {
+		return nil
+	}
+	h.closed = true
 	return h.log.close()
 }
 
@@ -278,14 +323,32 @@ func (r *Rebuild) Link(l *affiliate.Link) error {
 func (r *Rebuild) Discard() { r.bw.discard() }
 
 // Publish replaces the current table by the new one, which holds everything up to
-// the change seq.
+// the change seq and nothing else: whatever was applied beyond it since the account
+// was taken must be applied again, and what is on disk is what is served.
 func (r *Rebuild) Publish(seq int64) error {
-	r.h.mu.Lock()
-	defer r.h.mu.Unlock()
-	b, err := r.bw.finish(seq, r.world)
-	if err != nil {
+	if err := r.bw.seal(seq, r.world); err != nil {
+		r.bw.discard()
 		return err
 	}
-	r.h.current.Store(&Table{seq: seq, world: r.world, base: b, links: int(b.header.links)})
-	return r.h.log.dropUpTo(seq)
+	h := r.h
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		r.bw.discard()
+		return errClosed
+	}
+	// The log goes first: with the old base it is a hole that Open notices, while
+	// an old log on the new base could bring back what the rebuild left out.
+	if err := h.log.restart(seq, false); err != nil {
+		r.bw.discard()
+		return err
+	}
+	b, err := r.bw.install()
+	if err != nil {
+		h.log.broken = err
+		return err
+	}
+	h.log.broken = nil
+	h.current.Store(&Table{seq: seq, world: r.world, base: b, links: int(b.header.links)})
+	return nil
 }

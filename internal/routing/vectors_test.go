@@ -115,27 +115,44 @@ func (f *vectorFile) run(t *testing.T) {
 	}
 }
 
-// decide resolves the visit twice, from the overlay and from a saved base, and
+// decide resolves the visit twice, from the overlay and from a base in a file, and
 // wants the same answer.
 func (f *vectorFile) decide(t *testing.T, links []affiliate.Link, v *vectorVisit) expectation {
 	t.Helper()
-	h := openHolder(t, t.TempDir())
-	if err := h.Apply(f.changes(t, links)); err != nil {
-		t.Fatal(err)
-	}
-	visit := v.visit(t)
-	var d affiliate.Decision
-	h.Current().Resolve(&visit, &d)
-	got := outcome(&d)
-	if err := h.Save(); err != nil {
-		t.Fatal(err)
-	}
-	visit = v.visit(t)
-	h.Current().Resolve(&visit, &d)
-	if saved := outcome(&d); !slices.Equal(saved.Why, got.Why) || saved.URL != got.URL {
+	changed, err := emptyTable().with(f.changes(t, links))
+	check(t, err)
+	got := resolve(t, changed, v)
+	if saved := resolve(t, onlyBase(t, changed), v); !slices.Equal(saved.Why, got.Why) || saved.URL != got.URL {
 		t.Errorf("the saved table decides otherwise: %+v, %+v", saved, got)
 	}
 	return got
+}
+
+func resolve(t *testing.T, table *Table, v *vectorVisit) expectation {
+	t.Helper()
+	var d affiliate.Decision
+	visit := v.visit(t)
+	table.Resolve(&visit, &d)
+	return outcome(&d)
+}
+
+func emptyTable() *Table { return &Table{world: newWorld(), base: emptyBase} }
+
+// onlyBase is the table as a start from disk would find it.
+func onlyBase(t testing.TB, from *Table) *Table {
+	t.Helper()
+	bw, err := from.write(filepath.Join(t.TempDir(), "table"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bw.install(); err != nil {
+		t.Fatal(err)
+	}
+	b, w, err := openBase(bw.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Table{seq: b.header.seq, world: w, base: b, links: int(b.header.links)}
 }
 
 // changes are the documents in order. Links must be valid: a vector about a link
@@ -194,19 +211,4 @@ func (v *vectorVisit) visit(t *testing.T) affiliate.Visit {
 func outcome(d *affiliate.Decision) expectation {
 	return expectation{Outcome: d.Outcome.String(), Code: d.Code, URL: string(d.URL), Link: d.Link, Site: d.Site, Slug: strings.Clone(d.Slug),
 		Program: d.Program, Partner: strings.Clone(d.Partner), Variant: strings.Clone(d.Variant), Rule: strings.Clone(d.Rule), Why: d.Why.Strings()}
-}
-
-// openHolder opens a table that is closed with the test.
-func openHolder(t testing.TB, dir string) *Holder {
-	t.Helper()
-	h, err := Open(Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return h
 }
