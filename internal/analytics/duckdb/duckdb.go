@@ -45,6 +45,8 @@ type Options struct {
 	Logger  *slog.Logger
 	// Now is the clock; default: time.Now.
 	Now func() time.Time
+
+	checkpoint string // tests want more of them; default: checkpointBytes
 }
 
 // checkpointBytes is how much of the write-ahead log may gather before it is
@@ -93,7 +95,7 @@ func (e *Engine) open(o Options) error {
 		"memory_limit":                  {cmp.Or(o.MemoryLimit, "160MB")},
 		"threads":                       {strconv.Itoa(cmp.Or(o.Threads, runtime.NumCPU()))},
 		"temp_directory":                {cmp.Or(o.TempDir, e.path+".tmp")},
-		"checkpoint_threshold":          {checkpointBytes},
+		"checkpoint_threshold":          {cmp.Or(o.checkpoint, checkpointBytes)},
 		"storage_compatibility_version": {"latest"},
 		// Nothing is ever fetched from the network.
 		"autoinstall_known_extensions": {"false"},
@@ -137,7 +139,7 @@ func explainOpen(path string, err error) error {
 		hint = "another process has it open; stop that one, or give this one its own data folder"
 	case strings.Contains(text, "newer version") || strings.Contains(text, "version number"):
 		hint = "it was written by a newer release of DuckDB; start the newer release of Sluice that wrote it"
-	case strings.Contains(text, "not a valid DuckDB database file"):
+	case strings.Contains(text, "not a valid DuckDB database file") || strings.Contains(text, "Corrupt database file"):
 		hint = "it is something else, or it is damaged; move it away and restore a backup"
 	case strings.Contains(text, "Read-only file system") || strings.Contains(text, "Permission denied"):
 		hint = "this process may not write there; check the mount, and the owner of the file and its folder"
