@@ -18,14 +18,19 @@ type publisher struct {
 	tables *routing.Holder
 	logger *slog.Logger
 
-	mu      sync.Mutex
-	catalog *catalog.Catalog // set once it is open
-	rebuilt sync.WaitGroup
+	mu         sync.Mutex
+	catalog    *catalog.Catalog // set once it is open
+	rebuilding bool
+	again      bool             // what was rebuilt is out of date already
+	since      []routing.Change // applied since the rebuild under way began
+	rebuilds   sync.WaitGroup
 }
 
 // Publish applies changes at once. A change that cannot be applied leads to a
 // rebuild: the catalog is right, whatever the table thinks.
 func (p *publisher) Publish(changes []catalog.Change) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	next := make([]routing.Change, 0, len(changes))
 	for i := range changes {
 		if changes[i].Action == catalog.ActionReload {
@@ -41,55 +46,70 @@ func (p *publisher) Publish(changes []catalog.Change) {
 	}
 	if err := p.tables.Apply(next); err != nil {
 		p.rebuildSoon(err)
+		return
+	}
+	if p.rebuilding {
+		p.since = append(p.since, next...)
+		if len(p.since) > catalog.ReloadAbove {
+			p.since, p.again = nil, true
+		}
 	}
 }
 
+// rebuildSoon is called with mu held.
 func (p *publisher) rebuildSoon(why error) {
 	if why != nil {
 		p.logger.Error("a change does not fit the routing table; the table is built anew", "reason", why)
 	}
-	p.mu.Lock()
-	c := p.catalog
-	p.mu.Unlock()
-	if c == nil {
+	if p.catalog == nil {
 		return // start looks whether the table is behind
 	}
-	p.rebuilt.Go(func() {
-		if err := p.rebuild(context.Background(), c); err != nil {
+	if p.rebuilding {
+		p.again = true
+		return
+	}
+	p.rebuilding = true
+	p.rebuilds.Go(func() {
+		if err := p.rebuild(context.Background()); err != nil {
 			p.logger.Error("the routing table could not be built; visitors are served from the one before", "reason", err)
 		}
 	})
 }
 
-// start takes the catalog and brings the table up to date with it. A catalog that
-// knows less than the table is not obeyed: it has been lost or rolled back.
-func (p *publisher) start(ctx context.Context, c *catalog.Catalog) error {
-	p.mu.Lock()
-	p.catalog = c
-	p.mu.Unlock()
-	last, err := c.LastSeq(ctx)
-	if err != nil {
-		return err
+// rebuild fills new tables from the catalog, while the old one serves, until one
+// is up to date.
+func (p *publisher) rebuild(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		p.since, p.again = nil, false
+		p.mu.Unlock()
+		r, seq, err := p.fill(ctx)
+
+		p.mu.Lock()
+		if err == nil {
+			err = r.Publish(seq)
+		}
+		if err == nil && !p.again && len(p.since) > 0 {
+			// The new table begins where the snapshot stood; what came after is
+			// still to be done.
+			p.again = p.tables.Apply(p.since) != nil
+		}
+		if err != nil || !p.again {
+			p.rebuilding, p.since = false, nil
+			p.mu.Unlock()
+			return err
+		}
+		p.mu.Unlock()
 	}
-	table := p.tables.Current()
-	switch {
-	case last < table.Seq():
-		return fmt.Errorf("the store knows changes up to %d, the routing table up to %d: the store was lost or rolled back. "+
-			"Visitors are served from the table. Restore the store's backup; or, to go on with what the store has, "+
-			"stop Sluice and remove the folder table", last, table.Seq())
-	case last > table.Seq():
-		return p.rebuild(ctx, c)
-	}
-	return nil
 }
 
-// rebuild fills a new table from the catalog while the old one serves.
-func (p *publisher) rebuild(ctx context.Context, c *catalog.Catalog) error {
+// fill reads the whole catalog into a table that is not published yet.
+func (p *publisher) fill(ctx context.Context) (*routing.Rebuild, int64, error) {
 	r, err := p.tables.Rebuild()
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	seq, err := c.Snapshot(ctx, catalog.Visitor{
+	seq, err := p.catalog.Snapshot(ctx, catalog.Visitor{
 		Site:    func(s affiliate.Site) error { r.Site(s); return nil },
 		Program: func(x affiliate.Program) error { r.Program(x); return nil },
 		Partner: func(x affiliate.Partner) error { r.Partner(x); return nil },
@@ -102,13 +122,37 @@ func (p *publisher) rebuild(ctx context.Context, c *catalog.Catalog) error {
 	})
 	if err != nil {
 		r.Discard()
+		return nil, 0, err
+	}
+	return r, seq, nil
+}
+
+// start takes the catalog and brings the table up to date with it. A catalog that
+// knows less than the table is not obeyed: it has been lost or rolled back.
+func (p *publisher) start(ctx context.Context, c *catalog.Catalog) error {
+	last, err := c.LastSeq(ctx)
+	if err != nil {
 		return err
 	}
-	return r.Publish(seq)
+	table := p.tables.Current()
+	if last < table.Seq() {
+		return fmt.Errorf("the store knows changes up to %d, the routing table up to %d: the store was lost or rolled back. "+
+			"Visitors are served from the table. Restore the store's backup; or, to go on with what the store has, "+
+			"stop Sluice and remove the folder table", last, table.Seq())
+	}
+	p.mu.Lock()
+	p.catalog = c
+	behind := last > table.Seq()
+	p.rebuilding = behind
+	p.mu.Unlock()
+	if behind {
+		return p.rebuild(ctx)
+	}
+	return nil
 }
 
 // wait lets rebuilds under way finish.
-func (p *publisher) wait() { p.rebuilt.Wait() }
+func (p *publisher) wait() { p.rebuilds.Wait() }
 
 // routingChange turns a catalog's change into the table's.
 func routingChange(c *catalog.Change) (out routing.Change, err error) {
