@@ -136,9 +136,14 @@ func TestLogin(t *testing.T) {
 	}
 	w.do(nobody, "POST", "/login", Login{Code: code}).problem(401, "unsigned") // it is used up
 	as := cookie(got[0].Value)
-	w.do(as, "GET", "/me", nil).want(200, &me)
+	w.clock.Add(account.SessionLifetime / 2)
+	a = w.do(as, "GET", "/me", nil).want(200, &me)
 	if me.User != "admin" || me.Via != "session" {
 		t.Errorf("me is %+v", me)
+	}
+	ends := w.clock.Now().Add(account.SessionLifetime)
+	if renewed := a.Result().Cookies(); len(renewed) != 1 || renewed[0].Value != got[0].Value || !renewed[0].Expires.Equal(ends) || !me.ExpiresAt.Equal(ends) {
+		t.Errorf("the cookie is not renewed: %v, ends %v", renewed, me.ExpiresAt)
 	}
 	a = w.do(as, "POST", "/logout", nil).want(204, nil)
 	if gone := a.Result().Cookies(); len(gone) != 1 || gone[0].MaxAge >= 0 || gone[0].Value != "" {
@@ -270,7 +275,7 @@ func TestOnlyTheMarkMakesAnOperator(t *testing.T) {
 	defer server.Close()
 	response, err := http.Get(server.URL + prefix + "/me")
 	w.must(err)
-	defer response.Body.Close() //nolint:errcheck // read only
+	defer func() { _ = response.Body.Close() }() // it was only read
 	if response.StatusCode != 200 {
 		t.Errorf("through AsOperator: %d", response.StatusCode)
 	}

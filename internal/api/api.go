@@ -124,12 +124,17 @@ type server struct {
 	logger  *slog.Logger
 	logins  *loginLimiter
 	hashing chan struct{} // holds one per password being checked
+	imports chan struct{} // holds one per upload
 	started time.Time
 }
 
-// hashingMax is how many passwords are checked at the same time: each takes a
-// core and some memory for a while.
-const hashingMax = 2
+// What may go on at the same time. A password that is checked takes a core and
+// some memory for a while; an upload takes disk space, and the catalog works on
+// one at a time anyway.
+const (
+	hashingMax = 2
+	importsMax = 2
+)
 
 // New returns the handler of everything under /api/.
 func New(options Options) http.Handler {
@@ -160,6 +165,7 @@ func newServer(options Options) *server {
 		logger:  options.Logger,
 		logins:  newLoginLimiter(options.Now),
 		hashing: make(chan struct{}, hashingMax),
+		imports: make(chan struct{}, importsMax),
 		started: options.Now(),
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sluicehq/sluice/internal/account"
@@ -209,6 +210,41 @@ func TestUploadThatIsCutOff(t *testing.T) {
 	if strings.Contains(w.log.String(), "level=ERROR") {
 		t.Errorf("logged as our fault: %s", w.log)
 	}
+}
+
+// Uploads take disk space; there is a limit to how many there are at once.
+func TestTooManyImportsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	started, finish := make(chan struct{}), make(chan struct{})
+	slow := slowImports{Catalog: w.catalog, started: started, finish: finish}
+	w.handler = New(Options{Catalog: slow, Accounts: w.accounts, Analytics: w.analytics, Now: w.clock.Now})
+	file := "slug,url\nkettle,https://shop.example/\n"
+	var running sync.WaitGroup
+	for range importsMax {
+		running.Go(func() { w.do(socket, "POST", "/links/import", file, "Content-Type", "text/csv") })
+		<-started
+	}
+	a := w.do(socket, "POST", "/links/import", file, "Content-Type", "text/csv")
+	a.problem(503, "unavailable")
+	if a.Header().Get("Retry-After") == "" {
+		t.Error("there is no Retry-After")
+	}
+	close(finish)
+	running.Wait()
+	go func() { <-started }()
+	w.do(socket, "POST", "/links/import", file, "Content-Type", "text/csv").want(200, nil)
+}
+
+// slowImports says that it has started and waits to be told to finish.
+type slowImports struct {
+	Catalog
+	started, finish chan struct{}
+}
+
+func (s slowImports) ImportLinks(context.Context, catalog.Actor, catalog.LinkSource, catalog.ImportOptions) (catalog.ImportReport, error) {
+	s.started <- struct{}{}
+	<-s.finish
+	return catalog.ImportReport{}, nil
 }
 
 func TestProgressIsToldOncePerSecond(t *testing.T) {

@@ -64,7 +64,7 @@ func (s *server) recover(w *response, r *http.Request) {
 	if w.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 	}
-	writeProblem(w, newProblem(http.StatusInternalServerError, codeInternal, "something went wrong on the server; its log says what"))
+	writeProblem(w, newProblem(http.StatusInternalServerError, codeInternal, ourFault))
 }
 
 // response remembers the status.

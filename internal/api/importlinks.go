@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -86,12 +87,20 @@ func (s *server) importLinks(ctx context.Context, in *struct {
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
+		select {
+		case s.imports <- struct{}{}:
+			defer func() { <-s.imports }()
+		default:
+			writeProblem(w, newProblem(http.StatusServiceUnavailable, string(affiliate.Unavailable),
+				"other imports are under way; try again when they are done").with("Retry-After", "10"))
+			return
+		}
 		file, err := s.receive(w, r)
 		if err != nil {
 			writeProblem(w, s.problemOf(ctx, err))
 			return
 		}
-		defer file.Close() //nolint:errcheck // it was only read, and is gone already
+		defer func() { _ = file.Close() }() // it was only read, and is gone already
 		source, err := linkfile.NewReader(linkfile.Format(in.Format), file, options)
 		if err != nil {
 			writeProblem(w, s.problemOf(ctx, fileError(err)))
@@ -154,8 +163,17 @@ func (s *server) uploadError(r *http.Request, err error) error {
 		return affiliate.Errorf(affiliate.TooLarge, "the file is larger than %d bytes; split it, or compress it with gzip", tooLarge.Limit)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded), r.Context().Err() != nil:
 		return newProblem(http.StatusBadRequest, string(affiliate.Invalid), "the upload was cut off; nothing was changed")
+	case errors.Is(err, syscall.ENOSPC):
+		return affiliate.Errorf(affiliate.Unavailable, "the server's disk is full; nothing was changed. Free some space in %s and try again", s.tempDir())
 	}
 	return fmt.Errorf("taking an upload: %w", err)
+}
+
+func (s *server) tempDir() string {
+	if s.TempDir == "" {
+		return os.TempDir()
+	}
+	return s.TempDir
 }
 
 // upload moves the deadline with each piece that arrives.

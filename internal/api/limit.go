@@ -26,6 +26,7 @@ type loginLimiter struct {
 	mu        sync.Mutex
 	addresses map[string]*budget
 	shared    budget
+	swept     time.Time // when forgetIdle last went through all addresses
 }
 
 // budget refills by one attempt per interval, up to its burst. left may be read
@@ -69,8 +70,13 @@ func (l *loginLimiter) budgetOf(address string, now time.Time) (b *budget, burst
 	return b, loginBurst, loginEvery
 }
 
-// forgetIdle drops the addresses whose budget is full again.
+// forgetIdle drops the addresses whose budget is full again. It goes through all
+// of them, so not more often than a budget changes.
 func (l *loginLimiter) forgetIdle(now time.Time) {
+	if now.Sub(l.swept) < loginEvery {
+		return
+	}
+	l.swept = now
 	for address, b := range l.addresses {
 		if b.refill(now, loginBurst, loginEvery); b.left == loginBurst {
 			delete(l.addresses, address)

@@ -100,7 +100,8 @@ func (p *Problem) with(name, value string) *Problem {
 }
 
 // problemOf turns an error into a problem. An error without a code is ours or the
-// machine's: it is logged whole and the caller learns only that it happened.
+// machine's: it is logged whole, and told whole to who administers the machine.
+// Anybody else learns only that it happened.
 func (s *server) problemOf(ctx context.Context, err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
@@ -110,7 +111,7 @@ func (s *server) problemOf(ctx context.Context, err error) *Problem {
 	if errors.As(err, &e) && statuses[e.Code] != 0 {
 		p = newProblem(statuses[e.Code], string(e.Code), e.Message, e.Faults...)
 		if e.Code == affiliate.Unsigned {
-			p.with("WWW-Authenticate", "Bearer")
+			p = p.with("WWW-Authenticate", "Bearer")
 		}
 		return p
 	}
@@ -118,8 +119,14 @@ func (s *server) problemOf(ctx context.Context, err error) *Problem {
 		return newProblem(http.StatusServiceUnavailable, string(affiliate.Unavailable), "the request was given up before it was answered")
 	}
 	s.logger.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("operation", operationOf(ctx)), slog.Any("error", err))
-	return newProblem(http.StatusInternalServerError, codeInternal, "something went wrong on the server; its log says what")
+	if c, ok := ctx.Value(callerKey{}).(*caller); ok && c.via == "socket" {
+		return newProblem(http.StatusInternalServerError, codeInternal, err.Error())
+	}
+	return newProblem(http.StatusInternalServerError, codeInternal, ourFault)
 }
+
+// ourFault is what callers are told who have no use for more.
+const ourFault = "something went wrong on the server; its log says what"
 
 // The framework builds its own errors through these hooks, and shapes schemas by
 // this default; it has no other way to be told. Nobody else in the program uses
@@ -138,7 +145,7 @@ func frameworkProblem(status int, message string, errs ...error) huma.StatusErro
 	code := codesOfStatus[status]
 	if code == "" {
 		code = codeInternal
-		message = "something went wrong on the server; its log says what"
+		message = ourFault
 		errs = nil
 	}
 	p := newProblem(status, code, message)

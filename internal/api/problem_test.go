@@ -160,7 +160,7 @@ func TestOurOwnFailuresAreLoggedAndNotTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, func(o *Options) { o.Catalog = failing{o.Catalog, sites} })
-			a := w.do(socket, "GET", "/sites", nil)
+			a := w.do(w.session("admin"), "GET", "/sites", nil)
 			a.problem(500, codeInternal)
 			if strings.Contains(a.Body.String(), "secret") {
 				t.Errorf("the caller learns too much: %s", a.Body)
@@ -172,14 +172,24 @@ func TestOurOwnFailuresAreLoggedAndNotTold(t *testing.T) {
 	}
 }
 
+// The command line on the same machine is told what its user can look up anyway.
+func TestFailuresAreToldOverTheSocket(t *testing.T) {
+	w := newWorld(t, func(o *Options) {
+		o.Catalog = failing{o.Catalog, func() error { return errors.New("the disk /data is full; free some space") }}
+	})
+	if p := w.do(socket, "GET", "/sites", nil).problem(500, codeInternal); !strings.Contains(p.Detail, "free some space") {
+		t.Errorf("detail %q", p.Detail)
+	}
+}
+
 func TestEveryCodeHasItsStatus(t *testing.T) {
+	var failure error
+	w := newWorld(t, func(o *Options) { o.Catalog = failing{o.Catalog, func() error { return failure }} })
 	for code, want := range map[affiliate.Code]int{
 		affiliate.Invalid: 422, affiliate.NotFound: 404, affiliate.Conflict: 409, affiliate.Stale: 412, affiliate.Forbidden: 403,
 		affiliate.Unsigned: 401, affiliate.Unavailable: 503, affiliate.TooLarge: 413,
 	} {
-		w := newWorld(t, func(o *Options) {
-			o.Catalog = failing{o.Catalog, func() error { return affiliate.Errorf(code, "because") }}
-		})
+		failure = affiliate.Errorf(code, "because")
 		if p := w.do(socket, "GET", "/sites", nil).problem(want, string(code)); p.Detail != "because" {
 			t.Errorf("%s: detail %q", code, p.Detail)
 		}
@@ -215,7 +225,7 @@ func TestUnknownRouteIsAProblemOnARealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read only
+	defer func() { _ = response.Body.Close() }() // it was only read
 	if response.StatusCode != 404 || response.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%s %s", response.Status, response.Header.Get("Content-Type"))
 	}

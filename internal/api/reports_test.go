@@ -14,9 +14,10 @@ import (
 // click puts one click into the reports.
 func (w *world) clicks(rows ...analytics.Row) {
 	w.Helper()
-	from, err := w.analytics.Position(w.Context(), "1/0")
+	clicks := w.analytics.open()
+	from, err := clicks.Position(w.Context(), "1/0")
 	w.must(err)
-	w.must(w.analytics.Append(w.Context(), analytics.Batch{Source: "1/0", From: from, To: from + "x", Rows: rows}))
+	w.must(clicks.Append(w.Context(), analytics.Batch{Source: "1/0", From: from, To: from + "x", Rows: rows}))
 }
 
 var serial uint64

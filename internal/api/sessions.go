@@ -29,7 +29,7 @@ type Me struct {
 	HasPassword bool       `json:"has_password" doc:"Whether the user can log in with a password. If not, suggest to set one."`
 	Via         string     `json:"via" enum:"session,token,socket" doc:"How the caller was recognised."`
 	Scopes      []string   `json:"scopes" enum:"read,write" doc:"What the credential allows; write includes read."`
-	ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When a new session ends if it is not used."`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When the session ends if it is not used until then."`
 }
 
 // PasswordChange sets the caller's password.
@@ -72,7 +72,7 @@ func (s *server) registerSessions() {
 	}, s.logout)
 	handle(s, operation{
 		method: http.MethodGet, path: "/me", id: "getMe", tag: tagSessions, access: read,
-		summary: "Who am I",
+		summary: "Who am I", description: "A session ends when it has not been used for a while; this answer also renews the browser's cookie.",
 	}, s.me)
 	handle(s, operation{
 		method: http.MethodPut, path: "/me/password", id: "setMyPassword", tag: tagSessions, access: session,
@@ -154,13 +154,18 @@ func (s *server) logout(ctx context.Context, in *struct{ Request }) (*cookieAnsw
 	return &cookieAnswer{SetCookie: gone.String()}, nil
 }
 
-func (s *server) me(ctx context.Context, _ *struct{}) (*struct{ Body Me }, error) {
+func (s *server) me(ctx context.Context, in *struct{ Request }) (*meAnswer, error) {
 	c := callerOf(ctx)
-	out := &struct{ Body Me }{Body: Me{
+	out := &meAnswer{Body: Me{
 		User: c.User.Name, Operator: c.User.Operator, HasPassword: c.User.HasPassword, Via: c.via, Scopes: []string{},
 	}}
 	for _, scope := range c.Scopes {
 		out.Body.Scopes = append(out.Body.Scopes, string(scope))
+	}
+	if c.via == "session" {
+		ends := s.Now().Add(account.SessionLifetime)
+		out.Body.ExpiresAt = &ends
+		out.SetCookie = sessionCookie(in.r, c.secret, ends).String()
 	}
 	return out, nil
 }

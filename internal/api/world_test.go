@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/account"
 	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/analytics"
 	"github.com/sluicehq/sluice/internal/analytics/duckdb"
 	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/store/sqlite"
@@ -26,9 +28,22 @@ type world struct {
 	handler   http.Handler
 	catalog   *catalog.Catalog
 	accounts  *account.Accounts
-	analytics *duckdb.Engine
+	analytics *engine
 	clock     *clock
 	log       *logBuffer
+}
+
+// engine is the real one, opened when it is first asked: most tests never do.
+type engine struct {
+	open func() *duckdb.Engine
+}
+
+func (e *engine) Report(ctx context.Context, q analytics.Query) (*analytics.Report, error) {
+	return e.open().Report(ctx, q)
+}
+
+func (e *engine) Export(ctx context.Context, f analytics.Filter, format analytics.ExportFormat, w io.Writer) error {
+	return e.open().Export(ctx, f, format, w)
 }
 
 type clock struct {
@@ -77,9 +92,12 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	w.catalog, err = catalog.Open(t.Context(), catalog.Options{Store: db, Now: w.clock.Now})
 	w.must(err)
 	w.accounts = account.Open(account.Options{Store: db, Now: w.clock.Now})
-	w.analytics, err = duckdb.Open(duckdb.Options{Path: filepath.Join(dir, "clicks.db"), Now: w.clock.Now})
-	w.must(err)
-	t.Cleanup(func() { w.must(w.analytics.Close()) })
+	w.analytics = &engine{open: sync.OnceValue(func() *duckdb.Engine {
+		e, err := duckdb.Open(duckdb.Options{Path: filepath.Join(dir, "clicks.db"), Now: w.clock.Now})
+		w.must(err)
+		t.Cleanup(func() { w.must(e.Close()) })
+		return e
+	})}
 	options := Options{
 		Catalog: w.catalog, Accounts: w.accounts, Analytics: w.analytics, TempDir: dir, Now: w.clock.Now, Version: "1.2.3",
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -65,7 +65,7 @@ func (c *Client) do(ctx context.Context, call call, out any) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer func() { _ = response.Body.Close() }() // it was only read
 	if out == nil {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (c *Client) send(ctx context.Context, call call) (*http.Response, error) {
 	if response.StatusCode < 300 {
 		return response, nil
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer func() { _ = response.Body.Close() }() // it was only read
 	return nil, errorOf(response)
 }
 

@@ -120,7 +120,7 @@ func (c *Client) ImportLinks(ctx context.Context, file io.Reader, o ImportOption
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer func() { _ = response.Body.Close() }() // it was only read
 	decoder := json.NewDecoder(bufio.NewReader(response.Body))
 	for {
 		var event api.ImportEvent
@@ -160,7 +160,7 @@ func (c *Client) ExportLinks(ctx context.Context, format, site string, skip bool
 
 // copyAll copies a download and says when it was cut short.
 func copyAll(w io.Writer, response *http.Response) error {
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer func() { _ = response.Body.Close() }() // it was only read
 	_, err := io.Copy(w, response.Body)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the download was cut short; look at the server's log and try again")
