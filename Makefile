@@ -1,0 +1,88 @@
+# Everything that is done to this repository by hand or by a machine. `make`
+# alone prints what there is; the longer steps are in scripts/.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The flags of `make run`'s server, such as SERVE="--data /srv/sluice --listen :80".
+SERVE ?= --data ./data
+
+# The dashboard is built again when one of these is newer than what was built.
+# schema.d.ts is written by the build itself.
+dashboard := internal/web/dist/index.html
+dashboard_sources := $(shell test -f web/package.json && find web internal/api/openapi.json -type f \
+	-not -path '*/node_modules/*' -not -path 'web/e2e/*' -not -name schema.d.ts -not -name '*.test.*')
+
+.PHONY: help needs geo dashboard binary build run test test-go test-web test-browser lint lint-go lint-shell lint-web bench crash fmt clean
+
+help: ## Print these targets
+	@echo "Sluice $(VERSION). Targets:"
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' 2>/dev/null || \
+		sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1: \2/p' $(firstword $(MAKEFILE_LIST))
+
+build: needs geo dashboard binary ## Build the dashboard and the program: bin/sluice
+
+run: build ## Build, then serve from ./data until Ctrl-C
+	@exec scripts/run.sh bin/sluice serve $(SERVE)
+
+test: ## Lint, then every test that needs no browser: what a change must pass (about 6 minutes on 2 cores)
+	@scripts/test.sh
+
+lint: needs geo dashboard lint-shell lint-go lint-web ## Check formatting, go vet, staticcheck, errcheck, ineffassign, shell, TypeScript
+
+bench: build ## Measure what the project promises; prints a table
+	@scripts/bench.sh
+
+crash: binary ## Kill the server under load 20 times and count the clicks
+	SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_CRASH_ROUNDS=$${SLUICE_CRASH_ROUNDS:-20} go test ./test/crash -count=1 -v -timeout 20m
+
+test-browser: build ## Use the dashboard in a real browser (needs Chromium)
+	@cd web && SLUICE_BIN=$(CURDIR)/bin/sluice npm run --silent test:browser
+
+fmt: ## Format the Go sources
+	gofmt -w cmd internal test scripts
+
+clean: ## Remove what was built and fetched; ./data stays
+	rm -rf bin coverage.out web/node_modules geodata/node_modules
+	find internal/web/dist internal/geo/data -mindepth 1 -not -name .keep -delete
+
+# The steps behind them.
+
+needs:
+	@scripts/needs.sh
+
+geo: needs
+	@scripts/fetch-geo.sh
+
+ifneq ($(wildcard web/package.json),)
+dashboard: $(dashboard)
+$(dashboard): web/node_modules/.package-lock.json $(dashboard_sources)
+	@cd web && npm run --silent build
+	@touch $@
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json | needs
+	@cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+else
+dashboard:
+endif
+
+binary: needs geo dashboard
+	@go build -ldflags "-X main.release=$(VERSION)" -o bin/sluice ./cmd/sluice
+
+lint-shell:
+	@for script in .ci/run scripts/*.sh; do bash -n "$$script" || exit 1; done
+
+lint-go: geo dashboard
+	@scripts/lint-go.sh
+
+lint-web: dashboard
+	@if [ -f web/package.json ]; then cd web && npm run --silent lint; fi
+
+test-go: geo dashboard binary
+	@scripts/test-go.sh
+
+test-web: dashboard
+	@if [ -f web/package.json ]; then cd web && npm test --silent; fi

@@ -1,0 +1,25 @@
+#!/bin/bash
+# Checks the Go sources. All checks are run before it fails, so that one run
+# shows everything. The tools are pinned in tools/go.mod.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+faults=0
+# check NAME COMMAND…: the command prints nothing and succeeds, or has found something.
+check() {
+	local name=$1 said
+	shift
+	if ! said=$("$@" 2>&1) || [ -n "$said" ]; then
+		printf 'lint: %s:\n%s\n' "$name" "$said" >&2
+		faults=$((faults + 1))
+	fi
+}
+
+tool() { go tool -modfile=tools/go.mod "$@"; }
+
+check "gofmt (run: make fmt)" gofmt -l cmd internal test scripts
+check "go vet" go vet ./...
+check "staticcheck" tool staticcheck ./...
+check "errcheck (handle the error, or write _ =)" tool errcheck ./...
+check "ineffassign" tool ineffassign ./...
+exit $((faults > 0))
