@@ -1,0 +1,125 @@
+// What is around every page once somebody is logged in.
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useRef, useState } from 'react'
+import { Link, Navigate, NavLink, Outlet, ScrollRestoration, useLocation, useNavigate } from 'react-router'
+import { api, ask, type Me } from '../api/client'
+import { LoginForm } from '../session/LoginForm'
+import { farewell, useMe } from '../session/session'
+import { Dialog } from '../ui/Dialog'
+import { Icon } from '../ui/Icon'
+import { Trouble, Waiting } from '../ui/Trouble'
+import { Logo } from './Logo'
+import { applyTheme, storedTheme, type Theme } from './theme'
+
+export function Frame() {
+  const me = useMe()
+  const location = useLocation()
+  // Who was here before is kept while a session that ended is renewed: the page
+  // below stays as it is, with all that was typed.
+  const [known, setKnown] = useState<Me>()
+  if (me.data && me.data !== known) setKnown(me.data)
+  if (me.isPending) return <main className="page"><Waiting label="Starting" /></main>
+  if (me.isError && !known) return <main className="page"><Trouble error={me.error} retry={() => void me.refetch()} /></main>
+  if (!me.data && !known) {
+    const next = location.pathname + location.search
+    return <Navigate to={next === '/' ? '/login' : `/login?${new URLSearchParams({ next })}`} replace />
+  }
+  return (
+    <>
+      <a className="skip" href="#content">Skip to the content</a>
+      <Top me={me.data ?? known!} />
+      <main className="page" id="content" tabIndex={-1}>
+        <Outlet />
+      </main>
+      {!me.data && !me.isError && <SessionEnded user={known?.user} />}
+      <ScrollRestoration />
+    </>
+  )
+}
+
+function Top({ me }: { me: Me }) {
+  return (
+    <header className="top">
+      <div className="top-inner">
+        <Link to="/" className="home" aria-label="Sluice, overview"><Logo /></Link>
+        <nav aria-label="Main">
+          <NavLink to="/" end><Icon name="chart" /> <span>Overview</span></NavLink>
+          <NavLink to="/links"><Icon name="link" /> <span>Links</span></NavLink>
+        </nav>
+        <Link to="/links/new" className="button primary"><Icon name="add" /> <span>Add link</span></Link>
+        <AccountMenu me={me} />
+      </div>
+    </header>
+  )
+}
+
+function AccountMenu({ me }: { me: Me }) {
+  const ref = useRef<HTMLDetailsElement>(null)
+  const location = useLocation()
+  const navigate = useNavigate()
+  const client = useQueryClient()
+  const [theme, setTheme] = useState<Theme>(storedTheme)
+  const logout = useMutation({
+    mutationFn: () => ask(api.POST('/api/v1/logout')),
+    onSuccess: () => {
+      client.clear()
+      farewell(client)
+      window.location.assign('/login')
+    },
+  })
+  useEffect(() => {
+    if (ref.current) ref.current.open = false
+  }, [location])
+  useEffect(() => {
+    const close = (e: Event) => {
+      const menu = ref.current
+      if (!menu?.open) return
+      if (e instanceof KeyboardEvent && e.key === 'Escape') {
+        menu.open = false
+        menu.querySelector('summary')?.focus()
+      } else if (e instanceof PointerEvent && !menu.contains(e.target as Node)) menu.open = false
+    }
+    document.addEventListener('keydown', close)
+    document.addEventListener('pointerdown', close)
+    return () => {
+      document.removeEventListener('keydown', close)
+      document.removeEventListener('pointerdown', close)
+    }
+  }, [])
+  return (
+    <details className="menu" ref={ref}>
+      <summary aria-label={`Account of ${me.user}`}><Icon name="user" /><Icon name="down" /></summary>
+      <div className="menu-body">
+        <p className="hint">Logged in as <strong>{me.user}</strong></p>
+        <label className="menu-row">
+          <span><Icon name="theme" /> Colours</span>
+          <select
+            value={theme}
+            onChange={(e) => {
+              const chosen = e.target.value as Theme
+              setTheme(chosen)
+              applyTheme(chosen)
+            }}
+          >
+            <option value="system">as the system</option>
+            <option value="light">light</option>
+            <option value="dark">dark</option>
+          </select>
+        </label>
+        <button type="button" className="quiet" onClick={() => void navigate('/password')}>{me.has_password ? 'Change password' : 'Set a password'}</button>
+        <button type="button" className="quiet" disabled={logout.isPending} onClick={() => logout.mutate()}>Log out</button>
+        {logout.error && <Trouble error={logout.error} />}
+      </div>
+    </details>
+  )
+}
+
+function SessionEnded({ user }: { user?: string }) {
+  return (
+    <Dialog title="Your session has ended">
+      <p>Log in to go on. What you have typed is still there.</p>
+      <LoginForm user={user} onDone={() => {}} />
+      <p className="hint">Without a password: run <code>sluice login</code> on the server, open its address in another tab, and come back here.</p>
+    </Dialog>
+  )
+}

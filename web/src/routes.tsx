@@ -1,0 +1,44 @@
+import { createBrowserRouter, Link, useRouteError } from 'react-router'
+import { Frame } from './frame/Frame'
+import { LoginPage } from './session/LoginPage'
+import { PasswordPage } from './session/PasswordPage'
+import { Empty, Trouble, Waiting } from './ui/Trouble'
+
+export const router = createBrowserRouter([
+  { path: '/login', element: <LoginPage />, errorElement: <Broken /> },
+  {
+    element: <Frame />,
+    errorElement: <Broken />,
+    hydrateFallbackElement: <Starting />,
+    children: [
+      { path: '/', lazy: async () => ({ Component: (await import('./home/HomePage')).HomePage }) },
+      { path: '/links', lazy: async () => ({ Component: (await import('./links/LinksPage')).LinksPage }) },
+      { path: '/links/new', lazy: async () => ({ Component: (await import('./editor/EditorPage')).NewPage }) },
+      { path: '/links/:id', lazy: async () => ({ Component: (await import('./link/LinkPage')).LinkPage }) },
+      { path: '/links/:id/edit', lazy: async () => ({ Component: (await import('./editor/EditorPage')).EditPage }) },
+      { path: '/password', element: <PasswordPage /> },
+      { path: '*', element: <Lost /> },
+    ],
+  },
+])
+
+function Starting() {
+  return <main className="page"><Waiting label="Starting" /></main>
+}
+
+function Lost() {
+  return (
+    <Empty title="There is no such page">
+      <p>Perhaps the address was cut short. <Link to="/links">All links</Link> are a good place to go on.</p>
+    </Empty>
+  )
+}
+
+function Broken() {
+  const error = useRouteError()
+  return (
+    <main className="page">
+      <Trouble what="This page has broken" error={error} retry={() => window.location.reload()} />
+    </main>
+  )
+}

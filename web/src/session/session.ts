@@ -1,0 +1,41 @@
+// Who is logged in, as far as the server told last.
+import { useQuery, type QueryClient } from '@tanstack/react-query'
+import { api, ask, type Me } from '../api/client'
+import { RequestFailed } from '../api/problem'
+
+const meKey = ['me']
+
+/** useMe is undefined while unknown and null when nobody is logged in. */
+export function useMe() {
+  return useQuery({
+    queryKey: meKey,
+    queryFn: async ({ signal }): Promise<Me | null> => {
+      try {
+        return await ask(api.GET('/api/v1/me', { signal }))
+      } catch (error) {
+        if (error instanceof RequestFailed && error.status === 401) return null
+        throw error
+      }
+    },
+    staleTime: 60_000,
+  })
+}
+
+/** welcome takes over a new session; what was loaded for somebody else is dropped. */
+export function welcome(client: QueryClient, me: Me) {
+  const before = client.getQueryData<Me | null>(meKey)
+  if (before && before.user !== me.user) client.clear()
+  client.setQueryData(meKey, me)
+  void client.invalidateQueries({ predicate: (q) => q.queryKey[0] !== 'me' })
+}
+
+/** farewell remembers that the session is over. */
+export function farewell(client: QueryClient) {
+  client.setQueryData(meKey, null)
+}
+
+/** safeNext is where to go after logging in: only ever a page of this dashboard. */
+export function safeNext(next: string | null): string {
+  if (!next || !/^\/(?!\/)[\w\-./~%?&=:#+,@]*$/.test(next)) return '/'
+  return next.startsWith('/login') ? '/' : next
+}
