@@ -127,7 +127,7 @@ func Default() Config {
 			SyncInterval: Duration(50 * time.Millisecond),
 		},
 		Cookie:          Cookie{Name: "sluice", TTL: 400 * Day},
-		Privacy:         Privacy{StoreIP: StoreTruncated, HonorGPC: true},
+		Privacy:         Privacy{StoreIP: StoreTruncated, HonorGPC: true, HonorDNT: true},
 		Analytics:       Analytics{MemoryLimit: 256 * MiB},
 		Limits:          Limits{HeaderBytes: 16 * KiB, BodyBytes: 1 * MiB, ImportBytes: 1 * GiB},
 		ShutdownTimeout: Duration(30 * time.Second),
