@@ -64,7 +64,7 @@ func (c changes) Append(batch []store.Change) error {
 		for _, ch := range batch[from:to] {
 			args = append(args, ch.Seq, ch.At.UnixMilli(), ch.Actor, ch.Kind, ch.Action, ch.Key, blob(ch.Before), blob(ch.After))
 		}
-		_, err := c.t.exec("INSERT INTO changes ("+changeColumns+") VALUES "+rowsOf(changeRow, to-from), args...)
+		_, err := c.t.exec("INSERT OR FAIL INTO changes ("+changeColumns+") VALUES "+rowsOf(changeRow, to-from), args...)
 		return err
 	})
 }

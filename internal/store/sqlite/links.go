@@ -55,12 +55,11 @@ func (l links) Find(q store.LinkQuery, fn func(affiliate.Link) error) error {
 	if !q.Ascending {
 		query += " DESC"
 	}
-	args := w.args
-	if q.Limit > 0 {
-		query, args = query+" LIMIT ?", append(args, q.Limit)
+	if q.Limit == 0 {
+		return l.stream(query, w.args, fn)
 	}
 	var body sql.RawBytes
-	return l.t.each(query, args, func(rows *sql.Rows) error {
+	return l.t.each(query+" LIMIT ?", append(w.args, q.Limit), func(rows *sql.Rows) error {
 		if err := rows.Scan(&body); err != nil {
 			return err
 		}
@@ -120,8 +119,10 @@ func (l links) Insert(batch []store.Link) (taken []int, err error) {
 	return taken, err
 }
 
-// insert adds a chunk. OR IGNORE, unlike ON CONFLICT DO NOTHING, does not make SQLite
-// keep a copy of every page the statement touches, which would triple the time.
+// insert adds a chunk. OR IGNORE here, and OR FAIL below and for changes, spare SQLite
+// what ON CONFLICT DO NOTHING or a plain INSERT of several rows needs: a copy of
+// every page the statement touches, to undo it alone. That would triple the time.
+// A failure must then undo the whole transaction, which it does.
 func (l links) insert(chunk []store.Link) (taken []int, err error) {
 	args := make([]any, 0, 7*len(chunk))
 	for _, link := range chunk {
@@ -158,7 +159,7 @@ func (l links) insertBodies(chunk []store.Link) error {
 	for _, link := range chunk {
 		args = append(args, link.ID, []byte(link.Body))
 	}
-	_, err := l.t.exec("INSERT INTO link_bodies (id, body) VALUES "+rowsOf("(?, ?)", len(chunk)), args...)
+	_, err := l.t.exec("INSERT OR FAIL INTO link_bodies (id, body) VALUES "+rowsOf("(?, ?)", len(chunk)), args...)
 	return err
 }
 

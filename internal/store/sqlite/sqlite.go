@@ -101,6 +101,9 @@ func (s *Store) open(ctx context.Context, options Options) (err error) {
 		if s.lock, err = lockFile(s.path + ".lock"); err != nil {
 			return err
 		}
+		if err := s.create(ctx); err != nil {
+			return err
+		}
 		if s.writer, err = sql.Open("sqlite3", s.dsn(options, "_txlock=immediate", writerCacheKiB)); err != nil {
 			return s.failure(err)
 		}
@@ -117,6 +120,29 @@ func (s *Store) open(ctx context.Context, options Options) (err error) {
 	return s.checkVersion(ctx, s.reader)
 }
 
+// pageBytes is the size of the file's pages: large, because an import's cost is
+// the number of pages that it writes.
+const pageBytes = 16 << 10
+
+// create gives a new file its page size, which is fixed once the file has a
+// write-ahead log.
+func (s *Store) create(ctx context.Context) error {
+	if _, err := os.Stat(s.path); err == nil {
+		return nil
+	}
+	db, err := sql.Open("sqlite3", s.uri())
+	if err == nil {
+		_, err = db.ExecContext(ctx, fmt.Sprintf("PRAGMA page_size = %d; PRAGMA journal_mode = WAL", pageBytes))
+		err = errors.Join(err, db.Close())
+	}
+	return s.failure(err)
+}
+
+// uri is the path with whatever a URI cannot hold escaped.
+func (s *Store) uri() string {
+	return "file:" + (&url.URL{Path: filepath.ToSlash(s.path)}).EscapedPath()
+}
+
 // dsn names the file and the pragmas of each connection. The journal's mode is a
 // property of the file, which the writer sets.
 func (s *Store) dsn(options Options, mode string, cacheKiB int) string {
@@ -128,8 +154,7 @@ func (s *Store) dsn(options Options, mode string, cacheKiB int) string {
 	if !options.ReadOnly {
 		q.Set("_journal_mode", "WAL")
 	}
-	path := (&url.URL{Path: filepath.ToSlash(s.path)}).EscapedPath()
-	return "file:" + path + "?" + mode + "&" + q.Encode()
+	return s.uri() + "?" + mode + "&" + q.Encode()
 }
 
 // View runs fn over one moment of the store.
