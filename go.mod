@@ -2,6 +2,12 @@ module github.com/sluicehq/sluice
 
 go 1.26
 
+// npm packages may carry Go files of their own.
+ignore (
+	./geodata/node_modules
+	./web/node_modules
+)
+
 require (
 	github.com/apache/arrow-go/v18 v18.5.1 // indirect
 	github.com/boyter/go-string v1.0.5 // indirect
