@@ -230,7 +230,7 @@ func (j *Journal) tellRecovery() {
 	for _, d := range r.Damages {
 		j.noteDamage(d)
 	}
-	j.log.Info("journal open", "segments", r.Segments, "last_sequence", r.LastSequence, "end", j.End().String(), "took", r.Took)
+	j.log.Debug("journal open", "segments", r.Segments, "last_sequence", r.LastSequence, "end", j.End().String(), "took", r.Took)
 }
 
 // survey is what reading one segment through showed.
