@@ -16,7 +16,10 @@ import (
 
 // portfolio is a source of n links like those of a large publisher: names in no
 // order, a network's click URL, tags, a page.
-type portfolio struct{ n, at int }
+type portfolio struct {
+	n, at   int
+	program string
+}
 
 func (p *portfolio) Next() (int64, string, affiliate.Link, error) {
 	if p.at == p.n {
@@ -26,7 +29,7 @@ func (p *portfolio) Next() (int64, string, affiliate.Link, error) {
 	i := p.at
 	slug := fmt.Sprintf("product-%x-%d", affiliate.Bucket("slug", fmt.Sprint(i)), i)
 	return int64(i), slug, affiliate.Link{
-		Slug: slug, Program: "shop", Tags: []string{"kitchen", fmt.Sprintf("batch-%d", i%100)}, Page: fmt.Sprintf("/reviews/%d", i%5000),
+		Slug: slug, Program: p.program, Tags: []string{"kitchen", fmt.Sprintf("batch-%d", i%100)}, Page: fmt.Sprintf("/reviews/%d", i%5000),
 		Destinations: []affiliate.Destination{{URL: fmt.Sprintf("https://www.awin1.com/cread.php?awinmid=123&awinaffid=456&ued=https%%3A%%2F%%2Fshop.example%%2Fp%%2F%d", i)}},
 	}, nil
 }
@@ -59,7 +62,7 @@ func BenchmarkMillion(b *testing.B) {
 	peak := uint64(0)
 	for range b.N {
 		measure("import", func() {
-			report, err := c.ImportLinks(ctx, operator, &portfolio{n: n}, catalog.ImportOptions{Progress: func(read int64) {
+			report, err := c.ImportLinks(ctx, operator, &portfolio{n: n, program: "shop"}, catalog.ImportOptions{Progress: func(read int64) {
 				if read%100_000 == 0 {
 					var m runtime.MemStats
 					runtime.ReadMemStats(&m)
