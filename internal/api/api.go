@@ -39,7 +39,8 @@ type Options struct {
 	// the end, such as "https://blog.example". Nil, or "": the site's first host
 	// over https, and no short URL for a site without hosts.
 	PublicURL func(site affiliate.Site) string
-	// TempDir takes uploads while they are read; the system's by default.
+	// TempDir takes uploads and downloads of links while they are under way; the
+	// system's by default.
 	TempDir string
 	// ImportBytesMax bounds one upload of links; ImportBytesDefault by default.
 	ImportBytesMax int64
@@ -124,17 +125,13 @@ type server struct {
 	logger  *slog.Logger
 	logins  *loginLimiter
 	hashing chan struct{} // holds one per password being checked
-	imports chan struct{} // holds one per upload
+	files   chan struct{} // holds one per temporary file
 	started time.Time
 }
 
-// What may go on at the same time. A password that is checked takes a core and
-// some memory for a while; an upload takes disk space, and the catalog works on
-// one at a time anyway.
-const (
-	hashingMax = 2
-	importsMax = 2
-)
+// hashingMax is how many passwords are checked at the same time: each takes a
+// core and some memory for a while.
+const hashingMax = 2
 
 // New returns the handler of everything under /api/.
 func New(options Options) http.Handler {
@@ -165,7 +162,7 @@ func newServer(options Options) *server {
 		logger:  options.Logger,
 		logins:  newLoginLimiter(options.Now),
 		hashing: make(chan struct{}, hashingMax),
-		imports: make(chan struct{}, importsMax),
+		files:   make(chan struct{}, filesMax),
 		started: options.Now(),
 	}
 }

@@ -213,14 +213,14 @@ func TestUploadThatIsCutOff(t *testing.T) {
 }
 
 // Uploads take disk space; there is a limit to how many there are at once.
-func TestTooManyImportsAtOnce(t *testing.T) {
+func TestTooManyFilesAtOnce(t *testing.T) {
 	w := newWorld(t)
 	started, finish := make(chan struct{}), make(chan struct{})
 	slow := slowImports{Catalog: w.catalog, started: started, finish: finish}
 	w.handler = New(Options{Catalog: slow, Accounts: w.accounts, Analytics: w.analytics, Now: w.clock.Now})
 	file := "slug,url\nkettle,https://shop.example/\n"
 	var running sync.WaitGroup
-	for range importsMax {
+	for range filesMax {
 		running.Go(func() { w.do(socket, "POST", "/links/import", file, "Content-Type", "text/csv") })
 		<-started
 	}
@@ -229,10 +229,13 @@ func TestTooManyImportsAtOnce(t *testing.T) {
 	if a.Header().Get("Retry-After") == "" {
 		t.Error("there is no Retry-After")
 	}
+	w.do(socket, "GET", "/links/export", nil).problem(503, "unavailable")
 	close(finish)
 	running.Wait()
-	go func() { <-started }()
-	w.do(socket, "POST", "/links/import", file, "Content-Type", "text/csv").want(200, nil)
+	for range filesMax + 1 { // each gives its place back, also when it fails
+		w.do(socket, "GET", "/links/export", nil).want(200, nil)
+		w.do(socket, "POST", "/links/import?format=csv", "nonsense", "Content-Type", "text/csv").problem(422, "invalid")
+	}
 }
 
 // slowImports says that it has started and waits to be told to finish.

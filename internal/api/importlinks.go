@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -87,14 +86,12 @@ func (s *server) importLinks(ctx context.Context, in *struct {
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
-		select {
-		case s.imports <- struct{}{}:
-			defer func() { <-s.imports }()
-		default:
-			writeProblem(w, newProblem(http.StatusServiceUnavailable, string(affiliate.Unavailable),
-				"other imports are under way; try again when they are done").with("Retry-After", "10"))
+		done, err := s.mayKeepFile()
+		if err != nil {
+			writeProblem(w, s.problemOf(ctx, err))
 			return
 		}
+		defer done()
 		file, err := s.receive(w, r)
 		if err != nil {
 			writeProblem(w, s.problemOf(ctx, err))
@@ -133,20 +130,15 @@ func (s *server) fileOptions(ctx context.Context, id string) (linkfile.Options, 
 // for a slow sender then, and the answer can begin before a client that sends
 // first and reads later would be stuck.
 func (s *server) receive(w http.ResponseWriter, r *http.Request) (*os.File, error) {
-	file, err := os.CreateTemp(s.TempDir, "sluice-import-*")
+	file, err := s.tempFile()
 	if err != nil {
-		return nil, fmt.Errorf("taking an upload: %w", err)
+		return nil, err
 	}
 	body := &upload{body: http.MaxBytesReader(w, r.Body, s.ImportBytesMax), control: http.NewResponseController(w)}
 	_, err = io.Copy(file, body)
 	// The server goes on reading to notice a caller who leaves; a deadline would
 	// look like one.
 	_ = body.control.SetReadDeadline(time.Time{})
-	if err == nil {
-		err = os.Remove(file.Name())
-	} else {
-		err = errors.Join(err, os.Remove(file.Name()))
-	}
 	if err == nil {
 		_, err = file.Seek(0, io.SeekStart)
 	}
@@ -164,16 +156,9 @@ func (s *server) uploadError(r *http.Request, err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded), r.Context().Err() != nil:
 		return newProblem(http.StatusBadRequest, string(affiliate.Invalid), "the upload was cut off; nothing was changed")
 	case errors.Is(err, syscall.ENOSPC):
-		return affiliate.Errorf(affiliate.Unavailable, "the server's disk is full; nothing was changed. Free some space in %s and try again", s.tempDir())
+		return s.diskFull()
 	}
 	return fmt.Errorf("taking an upload: %w", err)
-}
-
-func (s *server) tempDir() string {
-	if s.TempDir == "" {
-		return os.TempDir()
-	}
-	return s.TempDir
 }
 
 // upload moves the deadline with each piece that arrives.
@@ -253,76 +238,4 @@ func (e *eventWriter) flush() error {
 		return err
 	}
 	return nil
-}
-
-func (s *server) exportLinks(ctx context.Context, in *struct {
-	Format string `query:"format" enum:"csv,jsonl,nginx" default:"csv" doc:"Format of the file."`
-	Site   string `query:"site" doc:"Only links of this site; an nginx map needs it when there are several." example:"blog"`
-	Skip   bool   `query:"skip" doc:"Leave out links that the format cannot express."`
-}) (*huma.StreamResponse, error) {
-	options, err := s.fileOptions(ctx, in.Site)
-	if err != nil {
-		return nil, err
-	}
-	format := linkfile.Format(in.Format)
-	if format == linkfile.Nginx && options.Site == "" {
-		return nil, faultf("site", "an nginx map holds the links of one site; name it")
-	}
-	skipped := 0
-	if format != linkfile.JSONL {
-		// What cannot be expressed is known before the first byte is sent.
-		faults, n, err := s.inexpressible(ctx, format, options, in.Site)
-		if err != nil {
-			return nil, err
-		}
-		if skipped = n; n > 0 && !in.Skip {
-			return nil, &affiliate.Error{Code: affiliate.Invalid, Faults: faults,
-				Message: fmt.Sprintf("%d links cannot be written as %s; use the format jsonl, or leave them out with skip", n, format)}
-		}
-	}
-	contentType := map[linkfile.Format]string{linkfile.CSV: "text/csv; charset=utf-8", linkfile.JSONL: "application/x-ndjson", linkfile.Nginx: "text/plain; charset=utf-8"}[format]
-	name := map[linkfile.Format]string{linkfile.CSV: "links.csv", linkfile.JSONL: "links.jsonl", linkfile.Nginx: "links.map"}[format]
-	return s.download(contentType, name, func(w http.ResponseWriter) error {
-		w.Header().Set("Sluice-Skipped", strconv.Itoa(skipped))
-		return s.writeLinks(ctx, w, format, options, in.Site, func(affiliate.Link, error) {})
-	}), nil
-}
-
-// faultsMax is how many of many faults an answer names.
-const faultsMax = 100
-
-func (s *server) inexpressible(ctx context.Context, format linkfile.Format, options linkfile.Options, site string) (faults []affiliate.Fault, n int, err error) {
-	err = s.writeLinks(ctx, io.Discard, format, options, site, func(link affiliate.Link, err error) {
-		if n++; n <= faultsMax {
-			faults = append(faults, affiliate.Fault{Field: link.Site + "/" + link.Slug, Message: err.Error()})
-		}
-	})
-	return faults, n, err
-}
-
-// writeLinks writes the links of a site, or of all, and tells of those that the
-// format cannot express.
-func (s *server) writeLinks(ctx context.Context, w io.Writer, format linkfile.Format, options linkfile.Options, site string, refused func(affiliate.Link, error)) error {
-	out, err := linkfile.NewWriter(format, w, options)
-	if err != nil {
-		return err
-	}
-	if format == linkfile.Nginx {
-		site = options.Site
-	}
-	_, err = s.Catalog.Snapshot(ctx, catalog.Visitor{Link: func(link affiliate.Link) error {
-		if site != "" && link.Site != site {
-			return nil
-		}
-		err := out.Write(&link)
-		if affiliate.CodeOf(err) == affiliate.Invalid {
-			refused(link, err)
-			return nil
-		}
-		return err
-	}})
-	if err != nil {
-		return err
-	}
-	return out.Close()
 }

@@ -212,6 +212,7 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 	for name, values := range p.header {
 		w.Header()[name] = values
 	}
+	w.Header().Del("Content-Length") // of what was meant to be sent instead
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	enc := json.NewEncoder(w)
