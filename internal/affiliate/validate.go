@@ -192,10 +192,13 @@ func (v *linkCheck) rules() {
 			v.faults.add(at+".when", "%d conditions; at most %d", len(r.When), ConditionsMax)
 			continue
 		}
+		before := len(v.faults)
 		for j := range r.When {
 			checkCondition(&v.faults, index(at+".when", j), &r.When[j])
 		}
-		v.reachable(at, r, i)
+		if len(v.faults) == before {
+			v.reachable(at, r, i)
+		}
 	}
 }
 
