@@ -241,3 +241,23 @@ func TestLargeImport(t *testing.T) {
 	}
 	wantLines(t, o.heard())
 }
+
+// portfolio is a source of n links like those of a large publisher: names in no
+// order, a network's click URL, tags, a page.
+type portfolio struct {
+	n, at   int
+	program string
+}
+
+func (p *portfolio) Next() (int64, string, affiliate.Link, error) {
+	if p.at == p.n {
+		return 0, "", affiliate.Link{}, io.EOF
+	}
+	p.at++
+	i := p.at
+	slug := fmt.Sprintf("product-%x-%d", affiliate.Bucket("slug", fmt.Sprint(i)), i)
+	return int64(i), slug, affiliate.Link{
+		Slug: slug, Program: p.program, Tags: []string{"kitchen", fmt.Sprintf("batch-%d", i%100)}, Page: fmt.Sprintf("/reviews/%d", i%5000),
+		Destinations: []affiliate.Destination{{URL: fmt.Sprintf("https://www.awin1.com/cread.php?awinmid=123&awinaffid=456&ued=https%%3A%%2F%%2Fshop.example%%2Fp%%2F%d", i)}},
+	}, nil
+}

@@ -78,7 +78,7 @@ func (e *Edit) replaceLink(before, link affiliate.Link) (after affiliate.Link, c
 	body := encode(link)
 	if err := e.w.Links().Replace(store.Link{Link: &link, Body: body}); err != nil {
 		if affiliate.CodeOf(err) == "" {
-			e.fail(err)
+			err = e.fail(err)
 		}
 		return affiliate.Link{}, false, nil, err
 	}
