@@ -19,12 +19,6 @@ import (
 // clicks came from.
 const demoSource = "demo"
 
-// clickStore is what keeps clicks, which no face of the server lets anybody
-// write.
-type clickStore interface {
-	Analytics() analytics.Engine
-}
-
 func newDemo(p *program) *cobra.Command {
 	var days int
 	var seed uint64
@@ -56,16 +50,12 @@ on the folder. Afterwards "sluice serve" shows it.`,
 			return err
 		}
 		defer func() { err = errors.Join(err, c.Close()) }()
-		store, ok := any(c.app).(clickStore)
-		if !ok {
-			return errors.New("this build of Sluice cannot store clicks from outside")
-		}
-		return p.fill(cmd.Context(), c, store.Analytics(), cfg.Data, seed, days)
+		return p.fill(cmd.Context(), c, cfg.Data, seed, days)
 	}
 	return cmd
 }
 
-func (p *program) fill(ctx context.Context, c *connection, engine analytics.Engine, data string, seed uint64, days int) error {
+func (p *program) fill(ctx context.Context, c *connection, data string, seed uint64, days int) error {
 	there, err := c.Links(ctx, catalog.LinkFilter{Limit: 1})
 	if err != nil {
 		return err
@@ -78,7 +68,7 @@ func (p *program) fill(ctx context.Context, c *connection, engine analytics.Engi
 	if err := createContents(ctx, c, &contents); err != nil {
 		return err
 	}
-	n, err := p.appendClicks(ctx, engine, contents, seed, now.AddDate(0, 0, -days), now)
+	n, err := p.appendClicks(ctx, c.app.Analytics(), contents, seed, now.AddDate(0, 0, -days), now)
 	if err != nil {
 		return err
 	}
@@ -89,10 +79,8 @@ func (p *program) fill(ctx context.Context, c *connection, engine analytics.Engi
 
 // createContents stores everything, and puts the links' ids in place.
 func createContents(ctx context.Context, c *connection, contents *demo.Contents) error {
-	for _, s := range contents.Sites {
-		if _, err := c.CreateSite(ctx, s); err != nil && affiliate.CodeOf(err) != affiliate.Conflict {
-			return err
-		}
+	if err := createSites(ctx, c, contents.Sites); err != nil {
+		return err
 	}
 	for _, x := range contents.Programs {
 		if _, err := c.CreateProgram(ctx, x); err != nil && affiliate.CodeOf(err) != affiliate.Conflict {
@@ -116,6 +104,29 @@ func createContents(ctx context.Context, c *connection, contents *demo.Contents)
 	return nil
 }
 
+// createSites puts the sites in the place of the one that every installation
+// begins with, when that has no links.
+func createSites(ctx context.Context, c *connection, sites []affiliate.Site) error {
+	for i, s := range sites {
+		_, err := c.CreateSite(ctx, s)
+		if affiliate.CodeOf(err) == affiliate.Conflict {
+			if _, missing := c.Site(ctx, s.ID); missing == nil {
+				err = nil // from a demonstration that was interrupted
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			continue
+		}
+		if err := c.DeleteSite(ctx, "main", 0); err != nil && affiliate.CodeOf(err) != affiliate.NotFound {
+			return err
+		}
+	}
+	return nil
+}
+
 // demoBatch is how many clicks are stored in one step.
 const demoBatch = 20_000
 
@@ -124,7 +135,7 @@ func (p *program) appendClicks(ctx context.Context, engine analytics.Engine, con
 	if err != nil {
 		return 0, err
 	}
-	g := p.newProgress("making clicks", int64(to.Sub(from)/time.Hour), false)
+	g := p.newProgress("making hours of clicks", int64(to.Sub(from)/time.Hour), false)
 	defer g.end()
 	rows := make([]analytics.Row, 0, demoBatch)
 	store := func() error {

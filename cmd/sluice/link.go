@@ -35,7 +35,37 @@ func findLink(ctx context.Context, c *connection, site, name string) (api.Link, 
 		}
 		return c.Link(ctx, id)
 	}
-	return c.LinkBySlug(ctx, site, name)
+	if site != "" {
+		return c.LinkBySlug(ctx, site, name)
+	}
+	return findOnAnySite(ctx, c, name)
+}
+
+// findOnAnySite finds the link whose slug only one site knows.
+func findOnAnySite(ctx context.Context, c *connection, slug string) (found api.Link, err error) {
+	sites, err := c.Sites(ctx)
+	if err != nil {
+		return found, err
+	}
+	var on []string
+	for _, s := range sites {
+		link, err := c.LinkBySlug(ctx, s.ID, slug)
+		switch {
+		case affiliate.CodeOf(err) == affiliate.NotFound:
+		case err != nil:
+			return found, err
+		default:
+			found = link
+			on = append(on, s.ID)
+		}
+	}
+	switch len(on) {
+	case 0:
+		return found, affiliate.Errorf(affiliate.NotFound, "there is no link %q; see them with: sluice link list", slug)
+	case 1:
+		return found, nil
+	}
+	return found, affiliate.Errorf(affiliate.Conflict, "several sites have a link %q; say which with --site: %s", slug, strings.Join(on, ", "))
 }
 
 // linkFields are the flags that set a link's fields.

@@ -205,7 +205,7 @@ func (s *simulation) address() netip.Addr {
 func (s *simulation) click(hour time.Time, site *affiliate.Site) analytics.Row {
 	var r analytics.Row
 	r.ID = affiliate.NewClickID(hour.UnixMilli()+s.random.Int64N(3_600_000), 0, s.random.Uint64())
-	r.Site, r.Host, r.Code = site.ID, site.Hosts[0], 302
+	r.Site, r.Host, r.Code = site.ID, hosts[site.ID], 302
 	return r
 }
 
@@ -227,7 +227,7 @@ func (s *simulation) person(rows []analytics.Row, site *affiliate.Site, hour tim
 		r.Signals |= affiliate.SignalPrefetch
 	}
 	r.Fetch = affiliate.NewFetch("document", "navigate", "cross-site")
-	s.arrive(&r, l, pick(s.random, from), site)
+	s.arrive(&r, l, pick(s.random, from))
 	s.describe(&r)
 	s.decide(&r, l, site)
 	rows = append(rows, r)
@@ -242,14 +242,14 @@ func (s *simulation) person(rows []analytics.Row, site *affiliate.Site, hour tim
 }
 
 // arrive says which page the click came from and what its query held.
-func (s *simulation) arrive(r *analytics.Row, l *affiliate.Link, from origin, site *affiliate.Site) {
+func (s *simulation) arrive(r *analytics.Row, l *affiliate.Link, from origin) {
 	r.Page = l.Page
 	switch {
 	case from.none:
 	case from.referrer != "":
 		r.Referrer = from.referrer
 	default:
-		r.Referrer = "https://" + site.Hosts[0] + l.Page
+		r.Referrer = "https://" + r.Host + l.Page
 		r.Fetch = affiliate.NewFetch("document", "navigate", "same-origin")
 	}
 	if r.Subs[0] = from.sub; from.sub != "" {

@@ -56,21 +56,23 @@ func Portfolio(seed uint64, now time.Time) Contents {
 // differ.
 func weightShift(seed uint64) int { return int(seed % 5 * 5) }
 
-// sites answer for a local address too, so that a demonstration on one machine
-// can be clicked.
+// The kitchen names no hosts and so answers for every one: its links can be
+// clicked wherever the demonstration runs.
 func sites() []affiliate.Site {
 	return []affiliate.Site{
-		{ID: kitchen, Name: "Salt & Kettle", Hosts: []string{"saltandkettle.example", "www.saltandkettle.example", "localhost", "127.0.0.1"},
-			DefaultURL: "https://saltandkettle.example/"},
-		{ID: travel, Name: "Far and Slow", Hosts: []string{"farandslow.example", "farandslow.localhost"}, Prefix: "/out/"},
+		{ID: travel, Name: "Far and Slow", Hosts: []string{hosts[travel], "farandslow.localhost"}, Prefix: "/out/"},
+		{ID: kitchen, Name: "Salt & Kettle", DefaultURL: "https://" + hosts[kitchen] + "/"},
 	}
 }
 
+// hosts that the clicks were made on.
+var hosts = map[string]string{kitchen: "saltandkettle.example", travel: "farandslow.example"}
+
 func programs() []affiliate.Program {
-	hosts := func(h ...string) *affiliate.DeepLink { return &affiliate.DeepLink{Hosts: h} }
+	pagesOn := func(h ...string) *affiliate.DeepLink { return &affiliate.DeepLink{Hosts: h} }
 	return []affiliate.Program{
-		{ID: "copper-and-clay", Name: "Copper & Clay Cookware", Network: "awin", DeepLink: hosts("copperandclay.example", "*.copperandclay.example")},
-		{ID: "north-brew", Name: "North Brew Coffee Gear", Network: "impact", DeepLink: hosts("northbrew.example")},
+		{ID: "copper-and-clay", Name: "Copper & Clay Cookware", Network: "awin", DeepLink: pagesOn("copperandclay.example", "*.copperandclay.example")},
+		{ID: "north-brew", Name: "North Brew Coffee Gear", Network: "impact", DeepLink: pagesOn("northbrew.example")},
 		{ID: "hone-knives", Name: "Hone Knives", Network: "cj"},
 		{ID: "linen-house", Name: "Linen House", Network: "rakuten"},
 		{ID: "pantry-box", Name: "Pantry Box Subscriptions", Network: "impact"},
@@ -79,7 +81,7 @@ func programs() []affiliate.Program {
 		{ID: "slow-stays", Name: "Slow Stays", Network: "tradedoubler"},
 		{ID: "rail-pass", Name: "Continental Rail Pass", Network: "webgains"},
 		// Our own shop: here we are the merchant and pay the partners.
-		{ID: "kettle-club", Name: "Kettle Club Courses", PartnerParam: "ref", DeepLink: hosts("courses.saltandkettle.example"),
+		{ID: "kettle-club", Name: "Kettle Club Courses", PartnerParam: "ref", DeepLink: pagesOn("courses.saltandkettle.example"),
 			SubID: &affiliate.SubID{Param: "click_id", Value: "{click_id}"}},
 	}
 }
