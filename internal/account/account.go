@@ -35,6 +35,9 @@ type Options struct {
 	Random io.Reader
 	// Logger is told of logins; discarded by default.
 	Logger *slog.Logger
+	// PasswordMemoryKiB is the memory that hashing a password takes, and so what
+	// guessing one costs; 64 MiB by default. Passwords set before keep theirs.
+	PasswordMemoryKiB uint32
 }
 
 // Accounts is the register of users. It is safe for concurrent use.
@@ -44,8 +47,9 @@ type Accounts struct {
 	random io.Reader
 	logger *slog.Logger
 	// hashing holds the tokens of those who may hash a password now. Each takes
-	// argonMemoryKiB; strangers who guess must not take the machine's memory.
-	hashing chan struct{}
+	// memoryKiB; strangers who guess must not take all of the machine's.
+	hashing   chan struct{}
+	memoryKiB uint32
 }
 
 // hashingMax is how many passwords are hashed at a time; the others wait.
@@ -54,7 +58,10 @@ const hashingMax = 2
 // Open returns the register in a store, which stays the caller's to close.
 func Open(options Options) *Accounts {
 	a := &Accounts{store: options.Store, now: options.Now, random: options.Random, logger: options.Logger,
-		hashing: make(chan struct{}, hashingMax)}
+		hashing: make(chan struct{}, hashingMax), memoryKiB: options.PasswordMemoryKiB}
+	if a.memoryKiB == 0 {
+		a.memoryKiB = argonMemoryKiB
+	}
 	if a.now == nil {
 		a.now = time.Now
 	}

@@ -49,7 +49,7 @@ func open(t *testing.T) *house {
 		}
 	})
 	h := &house{store: s, time: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
-	h.Accounts = account.Open(account.Options{Store: s, Now: h.now})
+	h.Accounts = account.Open(account.Options{Store: s, Now: h.now, PasswordMemoryKiB: 64})
 	return h
 }
 
@@ -329,5 +329,28 @@ func TestNoSecretIsStored(t *testing.T) {
 	})
 	if err != nil || seen != 4 {
 		t.Fatalf("saw %d documents, %v", seen, err)
+	}
+}
+
+func TestPasswordsKeepTheirCost(t *testing.T) {
+	h, ctx := open(t), t.Context()
+	h.user(t, "ada", true)
+	dearer := account.Open(account.Options{Store: h.store, Now: h.now}) // the default
+	if _, err := dearer.LoginWithPassword(ctx, "ada", password); err != nil {
+		t.Fatal(err)
+	}
+	if err := dearer.SetPassword(ctx, "ada", password+"2"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.LoginWithPassword(ctx, "ada", password+"2"); err != nil {
+		t.Fatal(err)
+	}
+	var doc store.Document
+	err := h.store.View(ctx, func(r store.Reader) (err error) {
+		doc, err = r.Documents().Get(store.User, "ada")
+		return err
+	})
+	if err != nil || !strings.Contains(string(doc.Body), "$argon2id$v=19$m=65536,t=3,p=4$") {
+		t.Errorf("the default cost is not what RFC 9106 recommends: %s, %v", doc.Body, err)
 	}
 }

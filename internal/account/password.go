@@ -11,8 +11,9 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// The cost of a password's hash, as RFC 9106 recommends where memory is scarce.
-// It is written into every hash, so it can be raised later.
+// The cost of a password's hash, as RFC 9106 recommends where memory is scarce
+// (Options.PasswordMemoryKiB may differ). It is written into every hash, so it can
+// be changed later.
 const (
 	argonTime      = 3
 	argonMemoryKiB = 64 << 10
@@ -33,12 +34,12 @@ func (a *Accounts) newPassword(ctx context.Context, password string) (string, er
 	if _, err := io.ReadFull(a.random, salt); err != nil {
 		return "", fmt.Errorf("no random numbers for a password's salt: %w", err)
 	}
-	key, err := a.argon(ctx, password, salt, argonTime, argonMemoryKiB, argonThreads)
+	key, err := a.argon(ctx, password, salt, argonTime, a.memoryKiB, argonThreads)
 	if err != nil {
 		return "", err
 	}
 	encode := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemoryKiB, argonTime, argonThreads, encode(salt), encode(key)), nil
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, a.memoryKiB, argonTime, argonThreads, encode(salt), encode(key)), nil
 }
 
 // argon hashes when it is its turn.
@@ -52,15 +53,13 @@ func (a *Accounts) argon(ctx context.Context, password string, salt []byte, time
 	return argon2.IDKey([]byte(password), salt, time, memory, threads, argonKeyBytes), nil
 }
 
-// noPassword is checked when there is no user or no password, so that the answer
-// takes as long as for a wrong one and tells nothing about who exists.
-const noPassword = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-
-// passwordMatches compares a password with a stored hash in constant time.
+// passwordMatches compares a password with a stored hash in constant time. Where
+// there is no user or no password it hashes all the same, so that the time it takes
+// does not tell who exists.
 func (a *Accounts) passwordMatches(ctx context.Context, hash, password string) (bool, error) {
-	none := hash == ""
-	if none {
-		hash = noPassword
+	if hash == "" {
+		_, err := a.argon(ctx, password, make([]byte, argonSaltBytes), argonTime, a.memoryKiB, argonThreads)
+		return false, err
 	}
 	var version int
 	var memory, time uint32
@@ -76,5 +75,5 @@ func (a *Accounts) passwordMatches(ctx context.Context, hash, password string) (
 		return false, fmt.Errorf("a stored password hash cannot be read; set the password again")
 	}
 	got, err := a.argon(ctx, password, salt, time, memory, threads)
-	return err == nil && !none && subtle.ConstantTimeCompare(got, want) == 1, err
+	return err == nil && subtle.ConstantTimeCompare(got, want) == 1, err
 }

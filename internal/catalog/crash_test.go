@@ -17,7 +17,7 @@ import (
 
 const (
 	crashFile  = "SLUICE_TEST_CRASH_FILE" // set in the child that is to be killed
-	crashLinks = 40_000
+	crashLinks = 20_000
 )
 
 // TestCrashChild is not a test: it is the process that the next test kills.
@@ -45,7 +45,7 @@ func TestKilledImport(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	for round := range 4 {
+	for round := range 3 {
 		path := filepath.Join(t.TempDir(), "store.db")
 		at := fmt.Sprintf("read %d", 10_000*(1+random.IntN(crashLinks/10_000)))
 		if round == 0 {
