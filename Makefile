@@ -28,7 +28,7 @@ build: needs geo dashboard binary ## Build the dashboard and the program: bin/sl
 run: build ## Build, then serve from ./data until Ctrl-C
 	@exec scripts/run.sh bin/sluice serve $(SERVE)
 
-test: ## Lint, then every test that needs no browser: what a change must pass (about 6 minutes on 2 cores)
+test: ## Lint, then every test that needs no browser: what a change must pass
 	@scripts/test.sh
 
 lint: needs geo dashboard lint-shell lint-go lint-web ## Check formatting, go vet, staticcheck, errcheck, ineffassign, shell, TypeScript

@@ -40,7 +40,7 @@ var timeless = map[string]string{
 }
 
 // environmentReaders may look at the process around them; everyone else takes Options.
-var environmentReaders = []string{"config", "app", "cmd", "test", "testkit", "archtest", "geo/mkasn", "*/*test"}
+var environmentReaders = []string{"config", "app", "cmd", "scripts", "test", "testkit", "archtest", "geo/mkasn", "*/*test"}
 
 func TestFilesAreShortEnoughToRead(t *testing.T) {
 	met := map[string]bool{}
@@ -63,7 +63,7 @@ func TestFilesAreShortEnoughToRead(t *testing.T) {
 }
 
 func TestPackagesSayWhatTheyAreFor(t *testing.T) {
-	for _, p := range list(t, "./internal/...", "./cmd/...", "./test/...") {
+	for _, p := range list(t, "./internal/...", "./cmd/...", "./scripts/...", "./test/...") {
 		if fault := nameFault(p); fault != "" {
 			t.Error(fault)
 		}

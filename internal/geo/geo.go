@@ -1,8 +1,8 @@
 // Package geo tells the country and the network owner of an address.
 //
-// It answers from MaxMind DB files that are held in memory and walked
-// once when they are opened, so that a look-up makes no system call, takes no
-// lock, allocates nothing and cannot meet a damaged record. A file that is
+// It answers from MaxMind DB files that are held in memory and walked once when
+// they are opened, so that a look-up makes no system call, takes no lock,
+// allocates nothing and cannot meet a damaged record. A file that is
 // replaced or truncated on disk later changes nothing: open a new DB for it.
 //
 // The answer to "who is this?" is as good as the file. An address that the file
