@@ -39,6 +39,9 @@ type Options struct {
 	// the end, such as "https://blog.example". Nil, or "": the site's first host
 	// over https, and no short URL for a site without hosts.
 	PublicURL func(site affiliate.Site) string
+	// Followed waits until redirects follow every change of the catalog so far,
+	// which takes a moment after a large import. Nil: not waited for.
+	Followed func(ctx context.Context) error
 	// TempDir takes uploads and downloads of links while they are under way; the
 	// system's by default.
 	TempDir string

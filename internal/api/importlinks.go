@@ -186,6 +186,9 @@ func (s *server) runImport(ctx context.Context, w http.ResponseWriter, source *l
 	}
 	options.OnBad = func(bad catalog.BadLine) error { return events.send(ImportEvent{Bad: &bad}) }
 	report, err := s.Catalog.ImportLinks(ctx, callerOf(ctx).actor(), source, options)
+	if err == nil && report.Applied && s.Followed != nil {
+		err = s.Followed(ctx)
+	}
 	end := ImportEvent{}
 	if err != nil {
 		end.Error = s.problemOf(ctx, fileError(err))

@@ -73,7 +73,7 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 	}
 	o.handler = api.New(api.Options{
 		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.analytics,
-		Status: a.status, PublicURL: a.publicURL, TempDir: a.folder.at("store"),
+		Status: a.status, PublicURL: a.publicURL, Followed: o.publisher.followed, TempDir: a.folder.at("store"),
 		ImportBytesMax: int64(a.config.Limits.ImportBytes),
 		Now:            a.options.Now, Logger: a.options.Logger, Version: a.options.Version,
 	})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/catalog"
@@ -149,6 +150,31 @@ func (p *publisher) start(ctx context.Context, c *catalog.Catalog) error {
 		return p.rebuild(ctx)
 	}
 	return nil
+}
+
+// followed waits until the table holds every change of the catalog so far.
+func (p *publisher) followed(ctx context.Context) error {
+	last, err := p.catalog.LastSeq(ctx)
+	if err != nil {
+		return err
+	}
+	for p.tables.Current().Seq() < last {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if !p.busy() && p.tables.Current().Seq() < last {
+			return affiliate.Errorf(affiliate.Unavailable, "the links are stored, but redirects do not follow them yet; the server's log says why")
+		}
+	}
+	return nil
+}
+
+func (p *publisher) busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rebuilding
 }
 
 // wait lets rebuilds under way finish.
