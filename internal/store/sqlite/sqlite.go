@@ -222,10 +222,10 @@ func (s *Store) Update(ctx context.Context, fn func(store.Writer) error) error {
 // the log into the file at once, rather than leaving a gigabyte of it behind.
 const checkpointAbove = 50_000
 
-// checkpoint copies the log into the file. That readers keep it from finishing
+// checkpoint copies the log into the file and gives the page cache back. That readers keep it from finishing
 // is no fault: a later one will.
 func (s *Store) checkpoint() {
-	if _, err := s.writer.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+	if _, err := s.writer.Exec("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory"); err != nil {
 		s.logger.Warn("the store's log could not be copied into its file; it will be tried again", "file", s.path, "error", err)
 	}
 }
