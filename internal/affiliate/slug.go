@@ -1,6 +1,7 @@
 package affiliate
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"unicode"
@@ -14,7 +15,8 @@ import (
 // program or keyboard makes of a name finds the same link:
 //
 //  1. The path after the site's prefix is percent-decoded once; a broken escape
-//     stays as it is and so, like bytes that are not UTF-8, names nothing.
+//     stays as it is and so, like bytes that are not UTF-8, names nothing. Nor does
+//     a mark up to U+FFFF right behind a code point beyond it.
 //  2. Empty segments are dropped: "/go/a//b/" is "a/b".
 //  3. Non-ASCII text is brought to Unicode NFC.
 //  4. Each code point is lower-cased by itself where that yields one code point
@@ -44,13 +46,30 @@ func CanonicalSlug(name string) (slug string, ok bool) {
 	if isPlainSlug(name) {
 		return name, true
 	}
-	if !utf8.ValidString(name) {
+	if undecidable(name) != "" {
 		return "", false
 	}
 	name = norm.NFC.String(strings.Map(lower, norm.NFC.String(name)))
 	segments := strings.FieldsFunc(name, func(r rune) bool { return r == '/' })
 	name = strings.TrimRight(strings.Join(segments, "/"), SlugTrailing+"/")
-	return name, slugFault(name) == ""
+	return name, slugFault(name) == "" && undecidable(name) == ""
+}
+
+// undecidable says why programs could disagree about the canonical form of a name,
+// or "".
+func undecidable(name string) string {
+	if !utf8.ValidString(name) {
+		return "it is not UTF-8"
+	}
+	previous := rune(0)
+	for _, r := range name {
+		// x/text/norm takes U+10041 for U+0041 when it composes such a pair.
+		if previous > 0xffff && r <= 0xffff && unicode.IsMark(r) {
+			return fmt.Sprintf("the mark %+q cannot stand on %q", r, previous)
+		}
+		previous = r
+	}
+	return ""
 }
 
 // isPlainSlug says that s is canonical ASCII already, the usual case.
@@ -90,7 +109,7 @@ func lower(r rune) rune {
 // are not, because a silently changed name is a name that does not work.
 func ParseSlug(name string) (string, error) {
 	slug, _ := CanonicalSlug(strings.TrimSpace(name))
-	if fault := slugFault(slug); fault != "" {
+	if fault := cmp.Or(undecidable(name), slugFault(slug)); fault != "" {
 		return "", Errorf(Invalid, "the name %q cannot be used: %s", clip(name, 80), fault)
 	}
 	return slug, nil

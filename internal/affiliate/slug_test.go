@@ -7,7 +7,7 @@ import (
 )
 
 func FuzzCanonicalSlug(f *testing.F) {
-	for _, s := range []string{"the-thing", "The-Thing)", "J\u030c", "ς", "İ", "a//b/", "e\u0301", strings.Repeat("\u0332", 40), "\u1100\u1161\u11a8", "ẞ", "x\u0345\u0301", "-a", "a/-b"} {
+	for _, s := range []string{"the-thing", "The-Thing)", "J\u030c", "ς", "İ", "a//b/", "e\u0301", strings.Repeat("\u0332", 40), "\u1100\u1161\u11a8", "ẞ", "x\u0345\u0301", "a\U00010041\u0307", "\U0001e900\U0001e944", "-a", "a/-b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -61,8 +61,10 @@ func TestParseSlug(t *testing.T) {
 			t.Errorf("%q: %v; want %q", typed, err, says)
 		}
 	}
-	if _, err := ParseSlug("\xff"); err == nil {
-		t.Error("bytes that are not UTF-8 are accepted")
+	for name, says := range map[string]string{"\xff": "not UTF-8", "\U00010041\u0307": "cannot stand on"} {
+		if _, err := ParseSlug(name); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%+q: %v; want %q", name, err, says)
+		}
 	}
 }
 
