@@ -20,8 +20,7 @@ dashboard_sources := $(shell test -f web/package.json && find web internal/api/o
 
 help: ## Print these targets
 	@echo "Sluice $(VERSION). Targets:"
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' 2>/dev/null || \
-		sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1: \2/p' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: needs geo dashboard binary ## Build the dashboard and the program: bin/sluice
 
