@@ -49,7 +49,7 @@ export function DestinationsField({ list, path, faults, label = 'Leads to', auto
       })}
       <p>
         <button type="button" className="quiet small" onClick={() => onChange([...list, newDestination()], path)}>
-          <Icon name="add" /> {several ? 'Another destination' : 'Split visitors between several destinations'}
+          <Icon name="add" /> {several ? 'Another destination' : 'Split visitors between destinations'}
         </button>
       </p>
     </div>

@@ -27,8 +27,15 @@ function parse(url: string): URL | undefined {
   }
 }
 
-/** deepTarget is the merchant's page within a network's click URL. */
+/** merchantPage is the page within a network's click URL, or "" when there is none. */
+export function merchantPage(url: string): string {
+  const parsed = parse(url)
+  return (parsed && deepTarget(parsed)?.href) ?? ''
+}
+
 function deepTarget(url: URL): URL | undefined {
+  const inPath = /(?:destination:|\/)(https?%3a%2f%2f[^/?#]+)/i.exec(url.pathname)?.[1]
+  if (inPath) return parse(readURI(inPath))
   for (const name of ['ued', 'url', 'u', 'murl', 'p', 'dest', 'destination', 'to', 'r']) {
     const value = url.searchParams.get(name)
     if (value && /^https?:\/\//i.test(value)) return parse(value)
@@ -36,14 +43,17 @@ function deepTarget(url: URL): URL | undefined {
   return undefined
 }
 
-function readable(segment: string): string {
-  let text = segment
+/** readURI leaves a broken escape as it is. */
+function readURI(text: string): string {
   try {
-    text = decodeURIComponent(segment)
+    return decodeURIComponent(text)
   } catch {
-    // A broken escape stays as it is.
+    return text
   }
-  return text
+}
+
+function readable(segment: string): string {
+  return readURI(segment)
     .normalize('NFKD').replace(/\p{M}+/gu, '').toLowerCase()
     .replace(/\{[^}]*\}/g, '').replace(/\.(html?|php|aspx?)$/, '')
     .replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '')

@@ -153,7 +153,7 @@ function Sites({ now }: { now: Date }) {
         {sites.data?.map((site) => (
           <li key={site.id} className="card">
             <Anchor to={`/links?${new URLSearchParams({ site: site.id })}`}><strong>{site.name || site.id}</strong></Anchor>
-            <span className="hint">{(site.hosts?.join(', ') || 'every other host') + site.prefix}…</span>
+            <span className="hint">{site.hosts?.length ? `${site.hosts[0]}${site.prefix}…${site.hosts.length > 1 ? ` and ${plural(site.hosts.length - 1, 'other host')}` : ''}` : `every other host, ${site.prefix}…`}</span>
             <span>{plural(clicks.get(site.id) ?? 0, 'click')} in 7 days</span>
           </li>
         ))}

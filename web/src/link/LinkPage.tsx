@@ -241,7 +241,7 @@ function Clicks({ link }: { link: Link }) {
       {question && (
         <div className="breakdowns">
           {breakdowns.map((b) => (
-            <Breakdown key={b.dimension} {...b} question={question}
+            <Breakdown key={b.dimension} {...b} question={question} total={totals?.total}
               chosen={chosen.filter((c) => c.startsWith(b.dimension + ':')).map((c) => c.slice(b.dimension.length + 1))}
               onChoose={(value) => toggle(`${b.dimension}:${value}`)} />
           ))}

@@ -1,5 +1,6 @@
 import { Link as Anchor } from 'react-router'
 import type { Link } from '../api/client'
+import { merchantPage } from '../editor/slug'
 import { count, host, short, withoutScheme } from '../format'
 import { useLinkWeeks, weekDays } from '../report/queries'
 import { Spark } from '../report/Spark'
@@ -21,6 +22,8 @@ export function LinkRows({ links, now, onTag }: RowsProps) {
       {links.map((link) => {
         const week = weeks?.get(link.id)
         const clicks = week?.clicks ?? 0
+        const url = link.destinations[0]?.url ?? ''
+        const page = merchantPage(url)
         return (
           <tr key={link.id} className={link.status === 'active' ? '' : 'dim'}>
             <th scope="row" className="cell-name">
@@ -34,8 +37,8 @@ export function LinkRows({ links, now, onTag }: RowsProps) {
               )}
             </th>
             <td className="cell-target">
-              <span className="target" title={link.destinations[0]?.url}>{withoutScheme(link.destinations[0]?.url ?? '')}</span>
-              <span className="sub">{extras(link)}</span>
+              <span className="target" title={url}>{withoutScheme(page || url)}</span>
+              <span className="sub">{extras(link, page && host(url))}</span>
             </td>
             <td className="cell-clicks number">
               {weeks && <Spark days={week?.days ?? Array<number>(weekDays).fill(0)} now={now} />}
@@ -54,9 +57,10 @@ export function LinkRows({ links, now, onTag }: RowsProps) {
 }
 
 /** extras says in a few words what is special about a link. */
-function extras(link: Link): string {
+function extras(link: Link, via: string): string {
   const out: string[] = []
   if (link.program) out.push(link.program)
+  if (via) out.push(`by ${via}`)
   const others = link.destinations.length - 1
   if (others > 0) out.push(`and ${others} more: ${link.destinations.slice(1, 3).map((d) => host(d.url)).join(', ')}${others > 2 ? ', …' : ''}`)
   if (link.rules?.length) out.push(link.rules.length === 1 ? '1 rule' : `${link.rules.length} rules`)

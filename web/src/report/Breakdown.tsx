@@ -12,14 +12,16 @@ export interface BreakdownProps {
   none?: string
   /** the column that is shown; "total" counts what is not valid too */
   metric?: 'clicks' | 'total'
+  /** how many clicks there are by now, so that the rows follow */
+  total?: number
   chosen?: string[]
   onChoose?: (value: string) => void
 }
 
 const shown = 8
 
-export function Breakdown({ title, dimension, question, none = 'not known', metric = 'clicks', chosen = [], onChoose }: BreakdownProps) {
-  const report = useReport(question && { ...question, by: [dimension], limit: shown, ...(metric === 'total' && { all: true }) })
+export function Breakdown({ title, dimension, question, none = 'not known', metric = 'clicks', total, chosen = [], onChoose }: BreakdownProps) {
+  const report = useReport(question && { ...question, by: [dimension], limit: shown, ...(metric === 'total' && { all: true }) }, { total })
   const rows = report.data?.rows.filter((row) => number(row, metric) > 0) ?? []
   const whole = report.data?.totals[metric] ?? 0
   const top = number(rows[0], metric)

@@ -30,7 +30,7 @@ export function ClicksChart({ at, unit, clicks, uniques }: ChartProps) {
     if (!parent) return
     const made = new uPlot(optionsFor(parent, unit, tip.current), latest.current, parent)
     plot.current = made
-    const resize = new ResizeObserver(() => made.setSize({ width: parent.clientWidth, height: heightFor(parent.clientWidth) }))
+    const resize = new ResizeObserver(() => made.setSize({ width: parent.clientWidth, height: parent.clientHeight }))
     resize.observe(parent)
     return () => {
       resize.disconnect()
@@ -78,7 +78,6 @@ function label(at: Date, unit: Unit): string {
   return new Intl.DateTimeFormat(navigator.language, options).format(at)
 }
 
-const heightFor = (width: number) => (width < 500 ? 200 : 260)
 
 function optionsFor(parent: HTMLElement, unit: Unit, tip: HTMLElement | null): uPlot.Options {
   const clicks = colour(parent, 'clicks')
@@ -90,7 +89,7 @@ function optionsFor(parent: HTMLElement, unit: Unit, tip: HTMLElement | null): u
   const font = `12px ${getComputedStyle(parent).fontFamily}`
   return {
     width: parent.clientWidth,
-    height: heightFor(parent.clientWidth),
+    height: parent.clientHeight,
     padding: [12, 8, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },

@@ -16,9 +16,10 @@ export interface Question {
 /** refreshEvery is how often numbers that are looked at are asked for again, in ms. */
 export const refreshEvery = 5000
 
-export function useReport(question: Question | undefined, options: { refresh?: boolean } = {}) {
+export function useReport(question: Question | undefined, options: { refresh?: boolean; total?: number } = {}) {
   return useQuery({
-    queryKey: ['report', question],
+    // When another question shows that there are more clicks, this one is asked again.
+    queryKey: ['report', question, options.total],
     queryFn: ({ signal }) => askReport(question!, signal),
     enabled: question !== undefined,
     placeholderData: keepPreviousData,

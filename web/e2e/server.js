@@ -1,0 +1,34 @@
+// The real program, on a data folder and ports of its own.
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const program = process.env.SLUICE_BIN ?? fileURLToPath(new URL('../../bin/sluice', import.meta.url))
+
+/** start runs the server and returns its addresses and a way to stop it. */
+export async function start() {
+  if (!existsSync(program)) throw new Error(`there is no ${program}; run make build first, or name the program in SLUICE_BIN`)
+  const data = mkdtempSync(join(tmpdir(), 'sluice-browser-'))
+  const server = spawn(program, ['serve', '--data', data, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  server.stderr.on('data', (piece) => (said += piece))
+  const login = await new Promise((resolve, reject) => {
+    server.stdout.on('data', (piece) => {
+      said += piece
+      const found = /http:\/\/\S+\/login\?code=\S+/.exec(said)
+      if (found) resolve(found[0])
+    })
+    server.on('exit', (code) => reject(new Error(`the server ended with ${code}:\n${said}`)))
+  })
+  const dashboard = new URL(login).origin
+  const links = /links\s+(http:\/\/[^/\s]+)/.exec(said)[1]
+  const stop = async () => {
+    const ended = new Promise((resolve) => server.once('exit', resolve))
+    server.kill('SIGINT')
+    await ended
+    rmSync(data, { recursive: true, force: true })
+  }
+  return { data, login, dashboard, links, stop, program }
+}
