@@ -79,7 +79,30 @@ func (e *Engine) Append(ctx context.Context, batch analytics.Batch) error {
 		}
 		return e.explain(ctx, err)
 	}
+	e.rows += int64(len(batch.Rows))
+	e.pack(ctx)
 	return nil
+}
+
+// pack makes a checkpoint when another group of rows is full. The batch is
+// stored whether it succeeds or not; one that fails is made up by the next.
+func (e *Engine) pack(ctx context.Context) {
+	full := e.rows / e.groupRows
+	if full == e.packed {
+		return
+	}
+	if !e.reading.TryLock() {
+		if full < e.packed+groupsBehind {
+			return
+		}
+		e.reading.Lock()
+	}
+	defer e.reading.Unlock()
+	if _, err := e.writer.conn.ExecContext(context.WithoutCancel(ctx), "CHECKPOINT"); err != nil {
+		e.log.Warn("analytics: the write-ahead log could not be moved into the table; the next batch tries again", "path", e.path, "error", err)
+		return
+	}
+	e.packed = full
 }
 
 // append runs the transaction. Once begun, only the work between chunks heeds

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // childAppend appends until it is killed. The position of its source is the
 // number of rows stored; each is printed once Append has returned.
 func childAppend(path string) int {
-	e, err := Open(Options{Path: path, checkpoint: "1MB"})
+	e, err := Open(Options{Path: path, groupRows: 5000})
 	if err != nil {
 		fmt.Println(err)
 		return 1

@@ -18,7 +18,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,10 +34,12 @@ type Options struct {
 	// Path of the database file. "" keeps it in a temporary file that is
 	// removed by Close.
 	Path string
-	// MemoryLimit of DuckDB's buffers, such as "160MB", the default. What does
-	// not fit goes to TempDir.
+	// MemoryLimit of DuckDB's buffers, such as "120MB", the default. What does
+	// not fit goes to TempDir. The process takes some 60 MB more while it packs.
 	MemoryLimit string
-	// Threads of DuckDB; the default is one for each processor.
+	// Threads that DuckDB may use for one query; default 1. More make reports
+	// over very many clicks faster; they also make storing dearer, as DuckDB
+	// spins on one processor while another one packs.
 	Threads int
 	// TempDir takes what does not fit into memory; default: beside the file.
 	TempDir string
@@ -46,13 +47,20 @@ type Options struct {
 	// Now is the clock; default: time.Now.
 	Now func() time.Time
 
-	checkpoint string // tests want more of them; default: checkpointBytes
+	groupRows int64 // tests want more checkpoints; default: groupRows
 }
 
-// checkpointBytes is how much of the write-ahead log may gather before it is
-// moved into the table. A row takes about 700 bytes of it, and a checkpoint
-// packs whole groups of 122,880 rows best; after a crash, as much is replayed.
-const checkpointBytes = "256MB"
+// The engine moves the write-ahead log into the table whenever another group of
+// rows, DuckDB's unit of packing, is full: a group packed before it is full is
+// packed again later. That is some 90 MB of log, to be replayed after a crash.
+// While somebody reads it waits for a later batch, until groupsBehind groups
+// are full: then Append waits for the readers. DuckDB's own threshold is a net
+// below that.
+const (
+	groupRows       = 122_880
+	groupsBehind    = 4
+	checkpointBytes = "1GB"
+)
 
 // Engine is an analytics.Engine on a DuckDB file.
 type Engine struct {
@@ -62,8 +70,15 @@ type Engine struct {
 	now  func() time.Time
 	db   *sql.DB
 
+	// reading is held by readers, and whole by a checkpoint, which DuckDB
+	// refuses while anybody reads. It is taken after appending.
+	reading sync.RWMutex
+
 	appending sync.Mutex // guards what follows
 	writer    *writer
+	rows      int64 // in the table
+	packed    int64 // groups of rows at the last checkpoint
+	groupRows int64
 }
 
 var _ analytics.Engine = (*Engine)(nil)
@@ -92,11 +107,13 @@ func (e *Engine) open(o Options) error {
 		return fmt.Errorf("analytics: the path %s holds one of ? %% #, which DuckDB's driver takes for its own; choose another", e.path)
 	}
 	settings := url.Values{
-		"memory_limit":                  {cmp.Or(o.MemoryLimit, "160MB")},
-		"threads":                       {strconv.Itoa(cmp.Or(o.Threads, runtime.NumCPU()))},
+		"memory_limit":                  {cmp.Or(o.MemoryLimit, "120MB")},
+		"threads":                       {strconv.Itoa(cmp.Or(o.Threads, 1))},
 		"temp_directory":                {cmp.Or(o.TempDir, e.path+".tmp")},
-		"checkpoint_threshold":          {cmp.Or(o.checkpoint, checkpointBytes)},
+		"checkpoint_threshold":          {checkpointBytes},
 		"storage_compatibility_version": {"latest"},
+		// Freed memory goes back at once, not when the next one asks for some.
+		"allocator_background_threads": {"true"},
 		// Nothing is ever fetched from the network.
 		"autoinstall_known_extensions": {"false"},
 		"autoload_known_extensions":    {"false"},
@@ -109,7 +126,12 @@ func (e *Engine) open(o Options) error {
 	if err := migrate(e.db, e.path); err != nil {
 		return err
 	}
-	e.writer, err = newWriter(e.db)
+	if e.writer, err = newWriter(e.db); err != nil {
+		return err
+	}
+	e.groupRows = cmp.Or(o.groupRows, groupRows)
+	err = e.db.QueryRow("SELECT count(*) FROM clicks").Scan(&e.rows)
+	e.packed = e.rows / e.groupRows
 	return err
 }
 
@@ -157,6 +179,8 @@ func explainOpen(path string, err error) error {
 // plans a statement in one transaction and runs it in the next, and DuckDB would
 // trust the plan's minima and maxima about rows that came in between.
 func (e *Engine) read(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	e.reading.RLock()
+	defer e.reading.RUnlock()
 	tx, err := e.db.BeginTx(ctx, nil)
 	if err != nil {
 		return e.explain(ctx, err)

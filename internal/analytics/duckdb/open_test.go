@@ -2,9 +2,11 @@ package duckdb
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +131,61 @@ func TestReportIsInterrupted(t *testing.T) {
 	}
 	if _, err := e.Report(context.Background(), analytics.Query{}); err != nil {
 		t.Errorf("the engine after an interruption: %v", err)
+	}
+}
+
+// TestCheckpointsWaitForReaders holds a reader and watches when the engine packs.
+func TestCheckpointsWaitForReaders(t *testing.T) {
+	e := mustOpen(t, Options{groupRows: 100})
+	defer func() { _ = e.Close() }()
+	position := ""
+	add := func() {
+		rows := make([]Row, 100)
+		for i := range rows {
+			rows[i] = crashRow(uint64(i))
+		}
+		if err := e.Append(context.Background(), analytics.Batch{Source: "a", From: position, To: position + "+", Rows: rows}); err != nil {
+			t.Error(err)
+		}
+		position += "+"
+	}
+	add()
+	if e.packed != 1 {
+		t.Errorf("%d groups are packed with nobody reading, want 1", e.packed)
+	}
+	reading, release, read := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		read <- e.read(context.Background(), func(tx *sql.Tx) error {
+			var n int
+			err := tx.QueryRow("SELECT count(*) FROM clicks").Scan(&n)
+			close(reading)
+			<-release
+			return err
+		})
+	}()
+	<-reading
+	for range groupsBehind - 1 {
+		add()
+	}
+	if e.packed != 1 {
+		t.Errorf("%d groups are packed under a reader, want the 1 from before", e.packed)
+	}
+	appended := make(chan struct{})
+	go func() {
+		add()
+		close(appended)
+	}()
+	for e.reading.TryRLock() { // until the append waits for the reader
+		e.reading.RUnlock()
+		runtime.Gosched()
+	}
+	close(release)
+	<-appended
+	if err := <-read; err != nil {
+		t.Error(err)
+	}
+	if e.packed != 1+groupsBehind {
+		t.Errorf("%d groups are packed after the reader, want %d", e.packed, 1+groupsBehind)
 	}
 }
 
