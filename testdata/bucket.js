@@ -12,8 +12,10 @@ function bucket(key) {
 
 const share = (bucket, total) => Math.floor((bucket * total) / 4294967296);
 
-for (const line of require("fs").readFileSync(0, "utf8").split("\n").slice(0, -1)) {
-  const b = bucket(line);
-  console.log(b, share(b, 2097152));
-}
 module.exports = { bucket, share };
+if (require.main === module) {
+  for (const line of require("fs").readFileSync(0, "utf8").split("\n").slice(0, -1)) {
+    const b = bucket(line);
+    console.log(b, share(b, 2097152));
+  }
+}

@@ -7,6 +7,11 @@ import (
 )
 
 // Change is one step from a table to the next. Exactly one of the nouns is set.
+//
+// Links are compiled against their program. When a program's network, sub-ID or
+// deep link changes, its links must follow it in the same batch, each with a number
+// of its own; until then they keep what they were compiled with. A change of
+// partners, status or partner parameter takes effect by itself.
 type Change struct {
 	// Seq is the catalog's number of the change; tables are in the order of it.
 	Seq         int64              `json:"seq"`
