@@ -14,7 +14,7 @@ import (
 )
 
 func TestALinksLife(t *testing.T) {
-	data := t.TempDir()
+	data := served(t)
 	got := sluice(t, data, "link", "add", "Kettle", "https://a.example/k", "https://b.example/k", "--weight", "70,30", "--tag", "Kitchen,tea", "--note", "mine").must(t, exitFine)
 	contains(t, got.out, "added #1 ", "/go/kettle")
 
@@ -45,7 +45,7 @@ func TestALinksLife(t *testing.T) {
 }
 
 func TestBadLinksAreRefusedWithTheReason(t *testing.T) {
-	data := t.TempDir()
+	data := served(t)
 	sluice(t, data, "link", "add", "taken", "https://a.example").must(t, exitFine)
 	for want, args := range map[string][]string{
 		`the scheme "javascript" is not allowed`: {"x", "javascript:alert(1)"},
@@ -62,7 +62,7 @@ func TestBadLinksAreRefusedWithTheReason(t *testing.T) {
 }
 
 func TestLinkDocument(t *testing.T) {
-	data := t.TempDir()
+	data := served(t)
 	doc := `{"slug":"k","destinations":[{"url":"https://a.example"}],"rules":[{"when":[{"on":"country","in":["DE"]}],"destinations":[{"url":"https://de.example"}]}]}`
 	sluiceWith(t, data, nil, doc, "link", "add", "--document", "-", "--note", "from a document").must(t, exitFine)
 	contains(t, sluice(t, data, "link", "show", "k").must(t, exitFine).out, "country is DE", "https://de.example", "from a document")
@@ -71,7 +71,7 @@ func TestLinkDocument(t *testing.T) {
 const badFile = "slug,url,note\na,https://a.example,1\nb,not a url,2\nc,https://c.example,3\na,https://again.example,4\n"
 
 func TestOneBadLineChangesNothing(t *testing.T) {
-	data, file := t.TempDir(), write(t, "links.csv", badFile)
+	data, file := served(t), write(t, "links.csv", badFile)
 	got := sluice(t, data, "link", "import", file).must(t, exitProblems)
 	contains(t, got.out, "line 3: ", "line 5: ", "nothing was changed: 2 bad lines of 4", "--skip-bad")
 	if total := linkCount(t, data); total != 0 {
@@ -83,7 +83,7 @@ func TestOneBadLineChangesNothing(t *testing.T) {
 }
 
 func TestSkipBadImportsTheOthersAndKeepsTheBadLines(t *testing.T) {
-	data, file := t.TempDir(), write(t, "links.csv", badFile)
+	data, file := served(t), write(t, "links.csv", badFile)
 	dry := sluice(t, data, "link", "import", file, "--skip-bad", "--dry-run").must(t, exitFine)
 	contains(t, dry.out, "--dry-run", "2 links added")
 	if total := linkCount(t, data); total != 0 {
@@ -125,19 +125,18 @@ func TestImportReadsEveryFormat(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+	data := served(t)
 	for name, c := range map[string]struct {
 		text string
 		want int64
 	}{
 		"links.jsonl":    {`{"slug":"j","destinations":[{"url":"https://j.example"}]}` + "\n", 1},
 		"nginx.conf":     {string(nginx), 2},
-		"unnamed":        {string(nginx), 2},
 		"links.csv.gz":   {zipped.String(), 1},
 		"thirsty.csv":    {"Link Name,Destination URL,Slug,Categories(;)\nName,https://t.example,t,x;y\n", 1},
 		"only-space.csv": {"slug,url\n\n\n", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			data := t.TempDir()
 			var r api.ImportReport
 			sluice(t, data, "link", "import", write(t, name, c.text), "--json").must(t, exitFine).json(t, &r)
 			if r.Created != c.want || !r.Applied {
@@ -150,7 +149,7 @@ func TestImportReadsEveryFormat(t *testing.T) {
 }
 
 func TestTruncatedFileChangesNothing(t *testing.T) {
-	data := t.TempDir()
+	data := served(t)
 	file := write(t, "cut.csv", "slug,url,note\na,https://a.example,x\nb,https://b.exa")
 	got := sluice(t, data, "link", "import", file, "--skip-bad").must(t, exitProblems)
 	contains(t, got.err, "the file ends in the middle of line 3")
@@ -160,7 +159,7 @@ func TestTruncatedFileChangesNothing(t *testing.T) {
 }
 
 func TestExportComesBack(t *testing.T) {
-	from, to := t.TempDir(), t.TempDir()
+	from, to := served(t), served(t)
 	sluice(t, from, "link", "add", "plain", "https://a.example/?q=1,2", "--note", "a \"note\",\nwith lines").must(t, exitFine)
 	sluice(t, from, "link", "add", "shared", "https://a.example", "https://b.example", "--weight", "9,1").must(t, exitFine)
 	file := filepath.Join(t.TempDir(), "all.csv")

@@ -121,7 +121,7 @@ func golden(t *testing.T, path, got string) {
 }
 
 func TestWrongCommandLines(t *testing.T) {
-	data := t.TempDir()
+	data := served(t)
 	for _, c := range []struct{ args, want string }{
 		{"frobnicate", `"frobnicate" is not a command of "sluice"; see: sluice --help`},
 		{"lnk", `did you mean link?`},

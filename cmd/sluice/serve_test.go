@@ -89,6 +89,15 @@ func serve(t *testing.T, data string) *server {
 	return s
 }
 
+// served returns the data folder of a server that runs as long as the test.
+// Commands that go through it are much cheaper than those that open the folder.
+func served(t *testing.T) (data string) {
+	t.Helper()
+	data = t.TempDir()
+	serve(t, data)
+	return data
+}
+
 // click follows a managed link as a browser would, and returns where it leads.
 func (s *server) click(t *testing.T, slug string) string {
 	t.Helper()
