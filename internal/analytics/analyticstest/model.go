@@ -55,7 +55,9 @@ func randomClick(random *rand.Rand, n uint64) analytics.Row {
 		r.Slug = fmt.Sprintf("link-%02d", r.Link)
 		r.Outcome = affiliate.Outcome(random.IntN(5))
 		r.Verdict = affiliate.Verdict(random.IntN(4)) * affiliate.Verdict(random.IntN(2))
-		r.Signals = affiliate.Signals(random.Uint32()) & affiliate.Signals(random.Uint32()) & affiliate.Signals(random.Uint32()) & 0x1fff
+		if random.IntN(3) == 0 {
+			r.Signals = affiliate.Signals(random.Uint32N(uint32(affiliate.SignalCut) << 1))
+		}
 		r.Device = affiliate.Device(random.IntN(7))
 		r.Unique, r.Duplicate = random.IntN(2) == 0, random.IntN(8) == 0
 		r.Country = pick("DE", "FR", "US", "")
