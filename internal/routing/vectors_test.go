@@ -55,7 +55,7 @@ type expectation struct {
 }
 
 // vectorsMin keeps the vectors from silently getting fewer.
-const vectorsMin = 350
+const vectorsMin = 500
 
 func TestDecisionVectors(t *testing.T) {
 	total := 0
