@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -109,12 +108,10 @@ func (r *Redirector) Answer(q *Request, a *Answer) {
 	a.secret = knowledge{r: r, ip: c.IP}
 	a.visit.Country = r.countryFromProxy(q)
 	a.visit.Knowledge = &a.secret
-	table := r.options.Table()
-	table.Resolve(&a.visit, &a.decision)
+	r.options.Table().Resolve(&a.visit, &a.decision)
 	a.Status, a.Location = a.decision.Code, a.decision.URL
 	a.Cookie = r.cookie(a.Cookie[:0], c, &a.decision, token)
 	r.record(q, a)
-	runtime.KeepAlive(table) // the decision's strings lie in the table's memory
 }
 
 // knowledge looks up what only some links ask for.
