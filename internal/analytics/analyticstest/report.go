@@ -382,6 +382,9 @@ func emptyEngine(t *testing.T, h Harness) {
 	e := open(t, h)
 	for _, q := range []analytics.Query{{}, by(analytics.ByDay, analytics.ByLink), {All: true}} {
 		r := report(t, e, q)
+		if r.Since.IsZero() || r.Until.IsZero() {
+			t.Errorf("the report does not say which time it covers: %v to %v", r.Since, r.Until)
+		}
 		if len(r.Rows) != 0 || r.Rows == nil || r.By == nil || r.More || r.Totals[analytics.Clicks] != 0 {
 			t.Errorf("%+v: %+v", q, r)
 		}

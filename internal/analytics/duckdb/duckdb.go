@@ -44,7 +44,7 @@ type Options struct {
 	// TempDir takes what does not fit into memory; default: beside the file.
 	TempDir string
 	Logger  *slog.Logger
-	// Now is the clock; default: time.Now.
+	// Now is the clock, which ends a report without an end; default: time.Now.
 	Now func() time.Time
 
 	groupRows int64 // tests want more checkpoints; default: groupRows
@@ -305,6 +305,8 @@ func (e *Engine) explain(ctx context.Context, err error) error {
 		hint = "the work does not fit the memory limit; ask for less time or fewer dimensions, or raise analytics.memory_limit: "
 	case strings.Contains(err.Error(), "No space left"):
 		hint = "the disk is full; make room: "
+	case strings.Contains(err.Error(), "has been invalidated"):
+		hint = "DuckDB has closed the file after an error that was logged before; mend its cause and restart: "
 	}
 	return fmt.Errorf("analytics: %s: %s%w", e.path, hint, err)
 }

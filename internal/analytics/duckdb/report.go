@@ -34,7 +34,11 @@ func (e *Engine) Report(ctx context.Context, query analytics.Query) (*analytics.
 			if err != nil {
 				return err
 			}
-			r.Since, r.Until = orTime(q.Since, first), orTime(q.Until, last.Add(time.Millisecond))
+			if last = last.Add(time.Millisecond); last.Before(e.now()) {
+				last = e.now().UTC()
+			}
+			r.Until = orTime(q.Until, last)
+			r.Since = orTime(q.Since, orTime(first, r.Until))
 		}
 		b := builder{q: q, order: order, local: localTime(analytics.Offsets(zone, r.Since, r.Until))}
 		return fill(ctx, tx, r, &q, b.statement(where), args)
