@@ -103,7 +103,7 @@ func (s *server) importLinks(ctx context.Context, in *struct {
 			writeProblem(w, s.problemOf(ctx, fileError(err)))
 			return
 		}
-		s.runImport(ctx, w, source, catalog.ImportOptions{SkipBad: in.SkipBad, Update: in.Update, DryRun: in.DryRun, Merge: mergeOf(source)})
+		s.runImport(ctx, w, options.Site, source, catalog.ImportOptions{SkipBad: in.SkipBad, Update: in.Update, DryRun: in.DryRun, Merge: mergeOf(source)})
 	}}, nil
 }
 
@@ -173,7 +173,7 @@ func (u *upload) Read(p []byte) (int, error) {
 }
 
 // runImport hands the file to the catalog and tells how it goes.
-func (s *server) runImport(ctx context.Context, w http.ResponseWriter, source *linkfile.Reader, options catalog.ImportOptions) {
+func (s *server) runImport(ctx context.Context, w http.ResponseWriter, site string, source *linkfile.Reader, options catalog.ImportOptions) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	events := &eventWriter{enc: json.NewEncoder(w), control: http.NewResponseController(w)}
 	events.enc.SetEscapeHTML(false)
@@ -186,6 +186,10 @@ func (s *server) runImport(ctx context.Context, w http.ResponseWriter, source *l
 	}
 	options.OnBad = func(bad catalog.BadLine) error { return events.send(ImportEvent{Bad: &bad}) }
 	report, err := s.Catalog.ImportLinks(ctx, callerOf(ctx).actor(), source, options)
+	var notes []string
+	if err == nil && report.Applied {
+		notes, err = s.adoptDefaults(ctx, site, source.Defaults())
+	}
 	if err == nil && report.Applied && s.Followed != nil {
 		err = s.Followed(ctx)
 	}
@@ -194,10 +198,45 @@ func (s *server) runImport(ctx context.Context, w http.ResponseWriter, source *l
 		end.Error = s.problemOf(ctx, fileError(err))
 	} else {
 		end.Report = reportOfImport(report, source)
+		end.Report.Notes = append(end.Report.Notes, notes...)
 	}
 	if err := errors.Join(events.send(end), events.flush()); err != nil {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// adoptDefaults sends the site's unknown names where the file's nginx map did, if
+// the site has no default of its own. What it did, or why not, is for the user.
+func (s *server) adoptDefaults(ctx context.Context, id string, defaults []linkfile.Default) (notes []string, err error) {
+	if len(defaults) == 0 {
+		return nil, nil
+	}
+	site, err := s.Catalog.Site(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range defaults {
+		note := fmt.Sprintf("unknown names of the site %s are sent to %s now, the map's default", site.ID, d.URL)
+		switch {
+		case site.DefaultURL == d.URL:
+			continue
+		case site.DefaultURL != "":
+			note = fmt.Sprintf("line %d: the map's default %s was left aside: the site %s sends unknown names to %s", d.Line, d.URL, site.ID, site.DefaultURL)
+		default:
+			changed := site
+			changed.DefaultURL = d.URL
+			changed, err = s.Catalog.UpdateSite(ctx, callerOf(ctx).actor(), changed, site.Version)
+			if affiliate.CodeOf(err) != "" {
+				note = fmt.Sprintf("line %d: the map's default %s was left aside: %s", d.Line, d.URL, err)
+			} else if err != nil {
+				return notes, err
+			} else {
+				site = changed
+			}
+		}
+		notes = append(notes, note)
+	}
+	return notes, nil
 }
 
 func reportOfImport(r catalog.ImportReport, source *linkfile.Reader) *ImportReport {

@@ -295,7 +295,6 @@ func (r *nginxReader) meaning() (link affiliate.Link, ok bool, err error) {
 	if key == "default" {
 		if target != "" {
 			r.defaults = append(r.defaults, Default{Line: r.first, URL: target})
-			r.notes = append(r.notes, fmt.Sprintf("line %d: the map's default, %s, is no link; to send unknown names there, make it the default URL of the site", r.first, target))
 		}
 		return link, false, nil
 	}

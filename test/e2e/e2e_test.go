@@ -99,6 +99,7 @@ server {
 	testkit.Must(t, "link", "import", file, "--data", s.Data)
 	for path, want := range map[string]string{
 		"/go/summer-deal": "https://store.com/p/123?ref=aff_01", "/go/tech-resolve": "https://store.com/p/456?ref=darian_v",
+		"/go/anything-else": "https://store.com/",
 	} {
 		if res := follow(t, s, path, nil); res.StatusCode != 302 || res.Header.Get("Location") != want {
 			t.Errorf("%s: %d %q", path, res.StatusCode, res.Header.Get("Location"))
@@ -108,7 +109,7 @@ server {
 		t.Errorf("the report says %v", got)
 	}
 	out := testkit.Must(t, "link", "export", "--format", "nginx", "--data", s.Data)
-	for _, line := range []string{"/go/summer-deal", "https://store.com/p/456?ref=darian_v"} {
+	for _, line := range []string{"/go/summer-deal", "https://store.com/p/456?ref=darian_v", "default"} {
 		if !strings.Contains(out, line) {
 			t.Errorf("the exported map lacks %s:\n%s", line, out)
 		}
