@@ -15,5 +15,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 600,
   },
   server: { host: '127.0.0.1', proxy: { '/api': server } },
-  test: { include: ['src/**/*.test.ts'], environment: 'node', env: { TZ: 'Europe/Berlin' } },
+  test: { include: ['src/**/*.test.ts'], environment: 'node', css: true, env: { TZ: 'Europe/Berlin' } },
 })

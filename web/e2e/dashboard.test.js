@@ -94,6 +94,7 @@ test('the empty list teaches, and one field and Enter add a link', async () => {
   await page.getByLabel('Leads to').press('Enter')
   await seen(heading('copper-kettle active'))
   await seen(page.getByRole('link', { name: /\/go\/copper-kettle$/ }))
+  await seen(page.getByText('No clicks in this time'))
 })
 
 test('a click is seen on the link’s page and in the list', async () => {
@@ -118,6 +119,7 @@ test('a mistake is shown beside its field, and the rest is kept', async () => {
   await page.getByRole('button', { name: 'Save' }).click()
   const summary = page.getByRole('alert')
   await seen(summary.getByText(/2 things need another look/))
+  assert.equal(await summary.evaluate((e) => e === document.activeElement), true, 'the focus is on what is wrong')
   await seen(page.locator('[data-path="destinations[0].url"] .faults'))
   await seen(page.locator('[data-path="rules[0].when[0].in"] .faults').getByText(/AUSTRIA/i))
   await summary.getByRole('button', { name: /condition 1/ }).click()

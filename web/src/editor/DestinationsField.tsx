@@ -38,7 +38,7 @@ export function DestinationsField({ list, path, faults, label = 'Leads to', auto
                   hint={`${percent(parts[i] ?? 0, 1)} of visitors`} onChange={(e) => set(i, { weight: e.target.value }, 'weight')} />
                 <TextField label="Name in reports" path={`${at}.id`} placeholder={String.fromCharCode(97 + (i % 26))} value={d.id} faults={faults.within(`${at}.id`)}
                   onChange={(e) => set(i, { id: e.target.value }, 'id')} />
-                <CheckField label="Down" path={`${at}.down`} checked={d.down} onChange={(e) => set(i, { down: e.target.checked }, 'down')} />
+                <CheckField label="Out of use" path={`${at}.down`} checked={d.down} onChange={(e) => set(i, { down: e.target.checked }, 'down')} />
                 <button type="button" className="quiet" onClick={() => onChange(list.filter((_, n) => n !== i), path)} aria-label={`Remove destination ${i + 1}`}>
                   <Icon name="remove" /> Remove
                 </button>

@@ -36,7 +36,7 @@ export function Editor({ link, initial, onSaved }: EditorProps) {
   const navigate = useNavigate()
   const left = useRef(false)
   const once = useOnceKey()
-  const summary = useRef<HTMLDivElement>(null)
+  const [answer, setAnswer] = useState(0) // counts the answers that refused the form
 
   const edit: Edit = (change, path) => {
     setDraft((old) => ({ ...old, ...change }))
@@ -52,7 +52,7 @@ export function Editor({ link, initial, onSaved }: EditorProps) {
       if (!(error instanceof RequestFailed)) return
       if (error.status === 412 && on) return setConflict(await conflictOf(on, body))
       setFaults(new Faults(faultsOf(error)))
-      window.setTimeout(() => summary.current?.focus())
+      setAnswer((n) => n + 1)
     },
   })
   const dirty = JSON.stringify(inputOf(draft, base)) !== start
@@ -66,7 +66,7 @@ export function Editor({ link, initial, onSaved }: EditorProps) {
         if (!save.isPending) save.mutate({ body: inputOf(draft, base), on: base })
       }}
     >
-      <FaultSummary faults={faults} ref={summary} />
+      <FaultSummary faults={faults} answer={answer} />
       {save.error && faults.all.length === 0 && !conflict && !isStale(save.error) && <Trouble what="Not saved" error={save.error} />}
       <BasicFields draft={draft} faults={faults} edit={edit} link={base} />
       <RulesFold draft={draft} faults={faults} edit={edit} />

@@ -3,7 +3,6 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link as Anchor, useNavigate, useParams, useSearchParams } from 'react-router'
 import type { Link } from '../api/client'
-import { zone } from '../format'
 import { useLink } from '../links/queries'
 import { useTitle } from '../ui/hooks'
 import { Icon } from '../ui/Icon'
@@ -68,7 +67,6 @@ export function EditPage() {
         notice(`${changed.slug} is saved`)
         saved(changed)
       }} />
-      <p className="hint">Times are those of {zone}.</p>
     </div>
   )
 }

@@ -1,12 +1,17 @@
 // All that the server did not like, at the top; each leads to its field.
-import type { Ref } from 'react'
+import { useEffect, useRef } from 'react'
 import { labelOf, parents, type Faults } from '../api/faults'
 import { Icon } from '../ui/Icon'
 
-export function FaultSummary({ faults, ref }: { faults: Faults; ref: Ref<HTMLDivElement> }) {
-  if (faults.all.length === 0) return <div ref={ref} tabIndex={-1} hidden />
+/** FaultSummary takes the focus at each answer that refuses the form. */
+export function FaultSummary({ faults, answer }: { faults: Faults; answer: number }) {
+  const ref = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    if (answer > 0) ref.current?.focus()
+  }, [answer])
+  if (faults.all.length === 0) return null
   return (
-    <div className="trouble" role="alert" ref={ref} tabIndex={-1}>
+    <div className="trouble summary" role="alert" ref={ref} tabIndex={-1}>
       <Icon name="warning" />
       <div>
         <p><strong>Not saved: {faults.all.length === 1 ? 'one thing needs' : `${faults.all.length} things need`} another look.</strong></p>

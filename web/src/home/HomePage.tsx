@@ -32,12 +32,16 @@ export function HomePage() {
           </p>
         </Empty>
       )}
-      <Figures now={now} links={links.data?.pages[0]?.total} />
-      <Trend now={now} />
-      <div className="breakdowns two">
-        <TopLinks now={now} />
-        <Breakdown title="Top referrers, 7 days" dimension="referrer" none="none sent" question={{ since: dateText(dayOf(now, -6)) }} />
-      </div>
+      {!none && (
+        <>
+          <Figures now={now} links={links.data?.pages[0]?.total} />
+          <Trend now={now} />
+          <div className="breakdowns two">
+            <TopLinks now={now} />
+            <Breakdown title="Top referrers, 7 days" dimension="referrer" none="none sent" question={{ since: dateText(dayOf(now, -6)) }} />
+          </div>
+        </>
+      )}
       <Sites now={now} />
     </>
   )
@@ -109,6 +113,7 @@ function Trend({ now }: { now: Date }) {
     <section className="card" aria-label="Clicks of the last 30 days">
       <h2 className="small-head">Last 30 days</h2>
       {report.isPending && <Waiting lines={5} />}
+      {report.isError && <Trouble error={report.error} retry={() => void report.refetch()} />}
       {report.data && <ClicksChart at={list.map((b) => b.at)} unit="day" clicks={series(list, report.data.rows, 'day', 'clicks')} uniques={series(list, report.data.rows, 'day', 'uniques')} />}
     </section>
   )

@@ -5,7 +5,7 @@ import { api, ask, ifMatch, type Fault, type Link, type LinkStatus } from '../ap
 import { RequestFailed } from '../api/problem'
 import { labelOf } from '../api/faults'
 import { ruleText } from '../editor/merge'
-import { count, dateTime, percent } from '../format'
+import { count, dateTime, percent, withoutScheme } from '../format'
 import { useLink } from '../links/queries'
 import { Breakdown, nameOf } from '../report/Breakdown'
 import { ClicksChart } from '../report/ClicksChart'
@@ -206,6 +206,7 @@ function Clicks({ link }: { link: Link }) {
     }, { replace: true, preventScrollReset: true })
   const list = span ? bars(span) : []
   const totals = report.data?.totals
+  const silent = totals !== undefined && !totals.total
   return (
     <section aria-label="Clicks" className={report.isPlaceholderData ? 'stale' : ''}>
       <div className="section-head">
@@ -232,13 +233,20 @@ function Clicks({ link }: { link: Link }) {
           <Figure name="Not counted" value={(totals.total ?? 0) - (totals.clicks ?? 0)} help={`Of ${count(totals.total ?? 0)} requests: ${count(totals.bots ?? 0)} by bots, ${count(totals.prefetches ?? 0)} prefetches, the rest repeats or fraud`} />
         </dl>
       )}
-      {span && report.data && !report.isPlaceholderData && (
+      {silent && (
+        <Empty title="No clicks in this time">
+          {link.short_url && link.status === 'active' && chosen.length === 0
+            ? <p>Open <a href={link.short_url} target="_blank" rel="noreferrer">{withoutScheme(link.short_url)}</a> to try it: the click is here within seconds.</p>
+            : <p>Choose another time{chosen.length > 0 && ', or fewer conditions'}.</p>}
+        </Empty>
+      )}
+      {span && report.data && !report.isPlaceholderData && !silent && (
         <div className="card">
           <ClicksChart at={list.map((b) => b.at)} unit={span.unit} clicks={series(list, report.data.rows, span.unit, 'clicks')} uniques={series(list, report.data.rows, span.unit, 'uniques')} />
         </div>
       )}
       {report.isPending && span && <Waiting lines={5} label="Counting clicks" />}
-      {question && (
+      {question && !silent && (
         <div className="breakdowns">
           {breakdowns.map((b) => (
             <Breakdown key={b.dimension} {...b} question={question} total={totals?.total}

@@ -13,8 +13,8 @@ export function LoginForm({ user: initial = '', onDone }: { user?: string; onDon
   const login = useMutation({
     mutationFn: () => ask(api.POST('/api/v1/login', { body: { user: user.trim(), password } })),
     meta: { ownErrors: true },
-    onSuccess: (me) => {
-      welcome(client, me)
+    onSuccess: async (me) => {
+      await welcome(client, me)
       onDone(me)
     },
   })

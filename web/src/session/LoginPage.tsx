@@ -21,7 +21,7 @@ export function LoginPage() {
     void navigate(target, { replace: true })
   }
   const { state, error, retry } = useCode(code, enter)
-  const me = useMe()
+  const me = useMe({ enabled: state !== 'checking' })
 
   // A code that stays in the address bar ends up in histories and screenshots.
   useEffect(() => {
@@ -83,9 +83,9 @@ function useCode(code: string, onDone: (me: Me) => void) {
     const exchange = running.get(code) ?? ask(api.POST('/api/v1/login', { body: { code } }))
     running.set(code, exchange)
     exchange.then(
-      (me) => {
+      async (me) => {
         if (gone) return
-        welcome(client, me)
+        await welcome(client, me)
         onDone(me)
       },
       (failure: unknown) => {

@@ -24,8 +24,8 @@ export function PasswordPage() {
   const [password, setPassword] = useState('')
   const save = useMutation({
     mutationFn: () => ask(api.PUT('/api/v1/me/password', { body: me?.has_password ? { current, new: password } : { new: password } })),
-    onSuccess: (who) => {
-      welcome(client, who)
+    onSuccess: async (who) => {
+      await welcome(client, who)
       notice('The password is set')
       void navigate(next, { replace: true })
     },

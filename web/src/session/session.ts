@@ -6,8 +6,9 @@ import { RequestFailed } from '../api/problem'
 const meKey = ['me']
 
 /** useMe is undefined while unknown and null when nobody is logged in. */
-export function useMe() {
+export function useMe(options: { enabled?: boolean } = {}) {
   return useQuery({
+    ...options,
     queryKey: meKey,
     queryFn: async ({ signal }): Promise<Me | null> => {
       try {
@@ -22,7 +23,9 @@ export function useMe() {
 }
 
 /** welcome takes over a new session; what was loaded for somebody else is dropped. */
-export function welcome(client: QueryClient, me: Me) {
+export async function welcome(client: QueryClient, me: Me) {
+  // A question from before would be answered with nobody.
+  await client.cancelQueries({ queryKey: meKey })
   const before = client.getQueryData<Me | null>(meKey)
   if (before && before.user !== me.user) client.clear()
   client.setQueryData(meKey, me)
