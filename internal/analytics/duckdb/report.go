@@ -150,11 +150,18 @@ func (b *builder) statement(where string) string {
 const currentNames = "SELECT link, arg_max(slug, rowid) AS slug FROM links"
 
 func (b *builder) metrics() (metrics, sums []string) {
-	metrics = []string{"count(*) FILTER (valid) AS clicks", "count(*) FILTER (valid AND is_unique) AS uniques"}
+	count := func(condition, metric string) {
+		metrics = append(metrics, fmt.Sprintf("count_if(%s)::BIGINT AS %s", condition, metric))
+	}
 	if b.q.All {
-		metrics = append(metrics, "count(*) AS total",
-			fmt.Sprintf("count(*) FILTER (verdict = %d) AS bots", affiliate.VerdictBot),
-			fmt.Sprintf("count(*) FILTER (signals & %d <> 0) AS prefetches", affiliate.SignalHead|affiliate.SignalPrefetch))
+		count("valid", analytics.Clicks)
+		count("valid AND is_unique", analytics.Uniques)
+		metrics = append(metrics, "count(*) AS "+analytics.Total)
+		count(fmt.Sprintf("verdict = %d", affiliate.VerdictBot), analytics.Bots)
+		count(fmt.Sprintf("signals & %d <> 0", affiliate.SignalHead|affiliate.SignalPrefetch), analytics.Prefetches)
+	} else { // statement has chosen the valid ones
+		metrics = append(metrics, "count(*) AS "+analytics.Clicks)
+		count("is_unique", analytics.Uniques)
 	}
 	for _, m := range b.q.Metrics() {
 		sums = append(sums, fmt.Sprintf("(SELECT sum(%s)::BIGINT FROM groups)", m))
