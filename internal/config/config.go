@@ -104,7 +104,7 @@ type Geo struct {
 // Analytics bounds the embedded report engine.
 type Analytics struct {
 	MemoryLimit Bytes `yaml:"memory_limit"`
-	Threads     int   `yaml:"threads"` // 0: one for each core
+	Threads     int   `yaml:"threads"` // 0: one, which costs least; more answer reports sooner
 }
 
 // Limits bound what a stranger or a mistake can ask for.
@@ -128,7 +128,7 @@ func Default() Config {
 		},
 		Cookie:          Cookie{Name: "sluice", TTL: 400 * Day},
 		Privacy:         Privacy{StoreIP: StoreTruncated, HonorGPC: true, HonorDNT: true},
-		Analytics:       Analytics{MemoryLimit: 256 * MiB},
+		Analytics:       Analytics{MemoryLimit: 120 * MiB},
 		Limits:          Limits{HeaderBytes: 16 * KiB, BodyBytes: 1 * MiB, ImportBytes: 1 * GiB},
 		ShutdownTimeout: Duration(30 * time.Second),
 	}
