@@ -21,7 +21,8 @@ import (
 
 // Options names the files to answer from. An empty name means the file that was
 // built into the program; where none was built in, that half stays unknown and
-// Sources says so.
+// Sources says so. A country file that knows networks too answers for both when
+// no other is named.
 type Options struct {
 	CountryFile string // a country or city database
 	ASNFile     string // a database of autonomous systems
@@ -58,7 +59,7 @@ type DB struct{ tables atomic.Pointer[tables] }
 // tables is everything that look-ups read, swapped as one.
 type tables struct {
 	country *table // nil when absent
-	asn     *table // nil when absent; the country table where that file knows both
+	asn     *table // nil when absent; the country table where the operator's file knows both
 	sources []Source
 }
 
@@ -69,13 +70,14 @@ func Open(o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	asn, asnSource, err := openKind(KindASN, o.ASNFile)
-	if err != nil {
-		return nil, err
-	}
-	if asn == nil && country != nil && country.schema.asn != nil {
-		asn, asnSource = country, countrySource
-		asnSource.Kind = KindASN
+	asn, asnSource := country, countrySource
+	asnSource.Kind = KindASN
+	// The operator's own file goes before ours, for both questions if it can.
+	both := o.CountryFile != "" && country.schema.asn != nil
+	if o.ASNFile != "" || !both {
+		if asn, asnSource, err = openKind(KindASN, o.ASNFile); err != nil {
+			return nil, err
+		}
 	}
 	d := &DB{}
 	d.tables.Store(&tables{country: country, asn: asn, sources: []Source{countrySource, asnSource}})

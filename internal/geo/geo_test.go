@@ -126,12 +126,9 @@ func TestOtherPublishersSchemas(t *testing.T) {
 	}
 }
 
-// One file may answer both questions; it is then used for both when no network
-// file is named or built in.
+// One file may answer both questions; it is then used for both, before what is
+// built in, when no network file is named.
 func TestOneFileForBoth(t *testing.T) {
-	if _, err := builtIn.Open("data/asn.mmdb"); err == nil {
-		t.Skip("network data is built in and takes precedence")
-	}
 	d := open(t, Options{CountryFile: write(t, "both.mmdb", writeMMDB("Both", map[string]map[string]any{
 		"89.160.20.0/24": {"country_code": "SE", "asn": "AS29518", "as_name": "Bredband2 AB"},
 	}))})
