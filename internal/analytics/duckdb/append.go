@@ -70,13 +70,19 @@ func (w *writer) close() error {
 func (e *Engine) Append(ctx context.Context, batch analytics.Batch) error {
 	e.appending.Lock()
 	defer e.appending.Unlock()
-	if e.writer == nil {
+	if e.closed {
 		return errors.New("analytics: the engine is closed")
+	}
+	if e.broken || e.writer == nil {
+		if err := e.mend(); err != nil {
+			return e.explain(ctx, err)
+		}
 	}
 	if err := e.writer.append(ctx, batch); err != nil {
 		if errors.Is(err, analytics.ErrPosition) {
 			return err
 		}
+		e.broken = e.broken || invalidated(err)
 		return e.explain(ctx, err)
 	}
 	e.rows += int64(len(batch.Rows))

@@ -64,11 +64,12 @@ const (
 
 // Engine is an analytics.Engine on a DuckDB file.
 type Engine struct {
-	path string
-	temp string // removed by Close, "" for none
-	log  *slog.Logger
-	now  func() time.Time
-	db   *sql.DB
+	options Options
+	path    string
+	temp    string // removed by Close, "" for none
+	log     *slog.Logger
+	now     func() time.Time
+	db      *sql.DB
 
 	// reading is held by readers, and whole by a checkpoint, which DuckDB
 	// refuses while anybody reads. It is taken after appending.
@@ -76,6 +77,8 @@ type Engine struct {
 
 	appending sync.Mutex // guards what follows
 	writer    *writer
+	closed    bool
+	broken    bool  // DuckDB has given the file up; see mend
 	rows      int64 // in the table
 	packed    int64 // groups of rows at the last checkpoint
 	groupRows int64
@@ -85,7 +88,7 @@ var _ analytics.Engine = (*Engine)(nil)
 
 // Open opens or creates the database.
 func Open(o Options) (*Engine, error) {
-	e := &Engine{path: o.Path, log: cmp.Or(o.Logger, slog.Default()), now: o.Now}
+	e := &Engine{options: o, path: o.Path, log: cmp.Or(o.Logger, slog.Default()), now: o.Now}
 	if e.now == nil {
 		e.now = time.Now
 	}
@@ -96,13 +99,14 @@ func Open(o Options) (*Engine, error) {
 		}
 		e.temp, e.path = dir, filepath.Join(dir, "clicks.duckdb")
 	}
-	if err := e.open(o); err != nil {
+	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
 
-func (e *Engine) open(o Options) error {
+func (e *Engine) open() error {
+	o := e.options
 	if strings.ContainsAny(e.path, "?%#") {
 		return fmt.Errorf("analytics: the path %s holds one of ? %% #, which DuckDB's driver takes for its own; choose another", e.path)
 	}
@@ -139,6 +143,16 @@ func (e *Engine) open(o Options) error {
 func (e *Engine) Close() error {
 	e.appending.Lock()
 	defer e.appending.Unlock()
+	e.closed = true
+	errs := []error{e.release()}
+	if e.temp != "" {
+		errs = append(errs, os.RemoveAll(e.temp))
+	}
+	return errors.Join(errs...)
+}
+
+// release closes what open has opened.
+func (e *Engine) release() error {
 	var errs []error
 	if e.writer != nil {
 		errs = append(errs, e.writer.close())
@@ -147,10 +161,27 @@ func (e *Engine) Close() error {
 	if e.db != nil {
 		errs = append(errs, e.db.Close())
 	}
-	if e.temp != "" {
-		errs = append(errs, os.RemoveAll(e.temp))
-	}
 	return errors.Join(errs...)
+}
+
+// mend opens the file anew. After an error that could have left memory and file
+// at odds, a full disk for one, DuckDB refuses everything until then; what it had
+// committed is in the file and its log. It is called with appending held.
+func (e *Engine) mend() error {
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	_ = e.release() // it is broken, and says so again
+	if err := e.open(); err != nil {
+		return err
+	}
+	e.broken = false
+	e.log.Info("the clicks' file was opened anew after an error", "file", e.path)
+	return nil
+}
+
+// invalidated says that DuckDB has given the file up.
+func invalidated(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "has been invalidated")
 }
 
 // explainOpen says what to do about a file that does not open.
@@ -305,8 +336,8 @@ func (e *Engine) explain(ctx context.Context, err error) error {
 		hint = "the work does not fit the memory limit; ask for less time or fewer dimensions, or raise analytics.memory_limit: "
 	case strings.Contains(err.Error(), "No space left"):
 		hint = "the disk is full; make room: "
-	case strings.Contains(err.Error(), "has been invalidated"):
-		hint = "DuckDB has closed the file after an error that was logged before; mend its cause and restart: "
+	case invalidated(err):
+		hint = "DuckDB has given the file up after an error before; it is opened anew when the next clicks are stored: "
 	}
 	return fmt.Errorf("analytics: %s: %s%w", e.path, hint, err)
 }
