@@ -282,7 +282,7 @@ func TestFoldersThatCannotBeUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Close()
+	defer func() { _ = a.Close() }()
 	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "in use by another program") {
 		t.Errorf("a port in use: %v", err)
 	}

@@ -79,7 +79,7 @@ func listenSocket(f *folder) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	path := filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), socketName)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, f.unwritable(err)

@@ -88,7 +88,7 @@ func (r *rig) collect(o pipeline.Options) pipeline.Stats {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer places.Close()
+	defer func() { _ = places.Close() }()
 	o.Queue = inproc.Open(map[string]*journal.Journal{"0/0": r.journal}, slog.New(slog.DiscardHandler))
 	o.Analytics = r.analytic
 	o.Enrich = &pipeline.Enricher{Places: places, Agents: useragent.NewParser(useragent.Options{}), Addresses: pipeline.Truncated}

@@ -269,7 +269,7 @@ func openBase(path string) (*base, *world, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	b, err := checkBase(f)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the saved routing table %s cannot be used: %w", path, err)
@@ -331,6 +331,6 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	return d.Sync()
 }

@@ -185,7 +185,7 @@ func (s *Server) API(t testing.TB, method, path string, body, into any) int {
 			if err != nil {
 				return nil, err
 			}
-			defer dir.Close()
+			defer func() { _ = dir.Close() }()
 			return (&net.Dialer{}).DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/sluice.sock", dir.Fd()))
 		},
 	}}

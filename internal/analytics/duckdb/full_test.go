@@ -30,7 +30,7 @@ func TestFullDiskAndRoomAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close()
+	defer func() { _ = e.Close() }()
 	filler := filepath.Join(dir, "filler")
 	if err := os.WriteFile(filler, make([]byte, 18<<20), 0o600); err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ func TestReplacedJournalIsReadFromItsBeginning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	b, err := s.Take(t.Context(), 10)
 	if err != nil || len(b.Records) != 1 || b.From != "99:4096" {
 		t.Fatalf("got %+v, %v", b, err)
@@ -68,13 +68,13 @@ func TestNoLagAfterReopening(t *testing.T) {
 	if j, err = journal.Open(dir, journal.Options{SegmentBytes: 64 << 10}); err != nil {
 		t.Fatal(err)
 	}
-	defer j.Close()
+	defer func() { _ = j.Close() }()
 	q := inproc.Open(map[string]*journal.Journal{"1/0": j}, slog.New(slog.DiscardHandler))
 	s, err := q.Open(t.Context(), "1/0", stored)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if b, err := s.Take(ctx, 10); err == nil {
