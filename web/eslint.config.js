@@ -15,7 +15,7 @@ export default tseslint.config(
     files: ['scripts/*.js', 'e2e/*.js'],
     languageOptions: {
       globals: {
-        Buffer: 'readonly', URL: 'readonly', console: 'readonly', document: 'readonly', fetch: 'readonly',
+        Buffer: 'readonly', Event: 'readonly', URL: 'readonly', console: 'readonly', document: 'readonly', fetch: 'readonly',
         navigator: 'readonly', process: 'readonly', setTimeout: 'readonly', window: 'readonly',
       },
     },

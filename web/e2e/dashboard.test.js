@@ -2,7 +2,8 @@
 // browser. Run by `make test-browser`; needs Chromium.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { after, afterEach, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
@@ -132,6 +133,15 @@ test('a mistake is shown beside its field, and the rest is kept', async () => {
   assert.equal(await click('copper-kettle'), 'https://shop.example/kettle')
 })
 
+test('what is allowed but seldom meant is said', async () => {
+  await page.getByRole('link', { name: 'Edit', exact: true }).click()
+  await page.getByText('Redirect, parameters and sub-ID').click()
+  await page.getByLabel('Redirect', { exact: true }).selectOption('301')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await seen(page.getByText('Saved. Is this meant?'))
+  await seen(page.getByRole('status').getByText(/browsers keep a 301/))
+})
+
 test('the history says who changed what', async () => {
   const history = page.getByRole('region', { name: 'History' })
   await seen(history.getByText('admin').first())
@@ -221,6 +231,21 @@ test('a session that ends keeps what was typed', async () => {
   await seen(heading('late-cup active'))
 })
 
+test('somebody who logs in in another tab goes on in this one', async () => {
+  await context.clearCookies()
+  await page.goto(`${server.dashboard}/login`)
+  await page.getByLabel('User').fill('admin')
+  await page.getByLabel('Password').fill(password)
+  await page.keyboard.press('Enter')
+  await seen(page.getByText('Last 30 days'))
+  await context.clearCookies()
+  await seen(page.getByRole('dialog', { name: 'Your session has ended' }))
+  const answer = await context.request.post(`${server.dashboard}/api/v1/login`, { data: { user: 'admin', password }, headers: { Origin: server.dashboard } })
+  assert.equal(answer.status(), 200)
+  await page.evaluate(() => window.dispatchEvent(new Event('visibilitychange')))
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+})
+
 test('without a session every page leads to the login and back', async () => {
   await context.clearCookies()
   await page.goto(`${server.dashboard}/links/1?range=7d`)
@@ -237,6 +262,35 @@ test('a fresh address of `sluice login` works', async () => {
   const said = execFileSync(server.program, ['login', '--data', server.data, '--admin', new URL(server.dashboard).host], { encoding: 'utf8' })
   await page.goto(/http:\S+code=\S+/.exec(said)[0])
   await seen(page.getByText('Last 30 days'))
+})
+
+/** axe finds what keeps people with other eyes, hands or ears out. */
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+async function barriers() {
+  await page.evaluate(axe)
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }))
+  return violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`)
+}
+
+test('nothing stands in the way of assistive technology', async () => {
+  const found = []
+  const look = async (where) => found.push(...(await barriers()).map((b) => `${where}: ${b}`))
+  for (const scheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+    for (const path of ['/', '/links', '/links/1', '/links/1/edit', '/links/new', '/password', '/nowhere']) {
+      await page.goto(server.dashboard + path)
+      await seen(page.locator('main h1, main h2'))
+      await page.waitForLoadState('networkidle').catch(() => {})
+      await page.evaluate(() => document.querySelectorAll('main details').forEach((fold) => (fold.open = true)))
+      await look(`${path} in ${scheme}`)
+    }
+    await page.goto(`${server.dashboard}/links`)
+    await page.getByRole('button', { name: 'Import' }).click()
+    await seen(page.getByRole('dialog'))
+    await look(`the import in ${scheme}`)
+  }
+  assert.deepEqual(found, [])
 })
 
 test('it fits a phone, in light and dark', async () => {

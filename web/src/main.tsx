@@ -5,7 +5,7 @@ import { RouterProvider } from 'react-router/dom'
 import { RequestFailed } from './api/problem'
 import { applyTheme, storedTheme } from './frame/theme'
 import { router } from './routes'
-import { farewell } from './session/session'
+import { doubt } from './session/session'
 import { Notices } from './ui/notices'
 import 'uplot/dist/uPlot.min.css'
 import './styles/base.css'
@@ -15,7 +15,7 @@ import './styles/pages.css'
 
 /** A session can end at any request. Logging in with a wrong password is something else. */
 const onError = (error: unknown, ownErrors = false) => {
-  if (error instanceof RequestFailed && error.status === 401 && !ownErrors) farewell(client)
+  if (error instanceof RequestFailed && error.status === 401 && !ownErrors) doubt(client)
 }
 
 const client: QueryClient = new QueryClient({

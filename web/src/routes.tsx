@@ -28,7 +28,7 @@ function Starting() {
 
 function Lost() {
   return (
-    <Empty title="There is no such page">
+    <Empty title="There is no such page" alone>
       <p>Perhaps the address was cut short. <Link to="/links">All links</Link> are a good place to go on.</p>
     </Empty>
   )

@@ -1,10 +1,10 @@
 // What is around every page once somebody is logged in.
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useMutation } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { Link, Navigate, NavLink, Outlet, ScrollRestoration, useLocation, useNavigate } from 'react-router'
 import { api, ask, type Me } from '../api/client'
 import { LoginForm } from '../session/LoginForm'
-import { farewell, useMe } from '../session/session'
+import { useMe } from '../session/session'
 import { Dialog } from '../ui/Dialog'
 import { Icon } from '../ui/Icon'
 import { Trouble, Waiting } from '../ui/Trouble'
@@ -57,15 +57,11 @@ function AccountMenu({ me }: { me: Me }) {
   const ref = useRef<HTMLDetailsElement>(null)
   const location = useLocation()
   const navigate = useNavigate()
-  const client = useQueryClient()
   const [theme, setTheme] = useState<Theme>(storedTheme)
   const logout = useMutation({
     mutationFn: () => ask(api.POST('/api/v1/logout')),
-    onSuccess: () => {
-      client.clear()
-      farewell(client)
-      window.location.assign('/login')
-    },
+    // Loading the page anew forgets all that was shown to this user.
+    onSuccess: () => window.location.assign('/login'),
   })
   useEffect(() => {
     if (ref.current) ref.current.open = false

@@ -42,7 +42,7 @@ export function LinkPage() {
 function Gone({ id }: { id: number }) {
   return (
     <>
-      <Empty title="There is no such link">
+      <Empty title="There is no such link" alone>
         <p>It may have been removed. <Anchor to="/links">Show all links</Anchor></p>
       </Empty>
       {id > 0 && <History id={id} version={0} />}

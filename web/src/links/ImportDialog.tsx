@@ -127,7 +127,7 @@ function BadLines({ lines, report, name }: { lines: BadLine[]; report?: ImportRe
   }
   return (
     <>
-      <ul className="bad-lines">
+      <ul className="bad-lines" tabIndex={0} aria-label="Lines with mistakes">
         {lines.slice(0, listed).map((l, i) => (
           <li key={i}><strong>Line {count(l.line)}:</strong> {l.reason}<code>{l.text.slice(0, 160)}</code></li>
         ))}

@@ -56,7 +56,7 @@ export function ClicksChart({ at, unit, clicks, uniques }: ChartProps) {
       </div>
       <details className="fold plain">
         <summary>As a table</summary>
-        <div className="scroll">
+        <div className="scroll" role="region" aria-label="Clicks over time, as a table" tabIndex={0}>
           <table className="numbers">
             <thead><tr><th scope="col">{unit === 'day' ? 'Day' : 'Hour'}</th><th scope="col">Clicks</th><th scope="col">Unique visitors</th></tr></thead>
             <tbody>

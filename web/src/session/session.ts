@@ -18,7 +18,8 @@ export function useMe(options: { enabled?: boolean } = {}) {
         throw error
       }
     },
-    staleTime: 60_000,
+    // Somebody who logs in in another tab is noticed when this one is looked at.
+    staleTime: (query) => (query.state.data ? 60_000 : 0),
   })
 }
 
@@ -32,9 +33,9 @@ export async function welcome(client: QueryClient, me: Me) {
   void client.invalidateQueries({ predicate: (q) => q.queryKey[0] !== 'me' })
 }
 
-/** farewell remembers that the session is over. */
-export function farewell(client: QueryClient) {
-  client.setQueryData(meKey, null)
+/** doubt asks the server who is logged in: a request was refused, perhaps one from before a new login. */
+export function doubt(client: QueryClient) {
+  void client.invalidateQueries({ queryKey: meKey }, { cancelRefetch: false })
 }
 
 /** safeNext is where to go after logging in: only ever a page of this dashboard. */

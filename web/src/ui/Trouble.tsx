@@ -22,10 +22,12 @@ export function Advice({ text }: { text: string }) {
   return <p className="hint">{text.split('`').map((part, i) => (i % 2 ? <code key={i}>{part}</code> : part))}</p>
 }
 
-export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+/** Empty stands where there is nothing yet; alone on a page it carries the page's heading. */
+export function Empty({ title, alone, children }: { title: string; alone?: boolean; children?: ReactNode }) {
+  const Heading = alone ? 'h1' : 'h2'
   return (
     <div className="empty">
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children}
     </div>
   )
