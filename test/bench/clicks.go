@@ -189,7 +189,7 @@ func (b *bench) backlog(ctx context.Context, data string) (*server, error) {
 		return nil, err
 	}
 	watched := s.watch()
-	err = s.drained(ctx)
+	err = s.reported(ctx, b.size.Clicks)
 	took, used := time.Since(s.began), s.processor()
 	m := watched()
 	var status struct {
@@ -227,6 +227,13 @@ func (b *bench) reports(ctx context.Context, s *server) error {
 		{"by link, with what does not count", "", url.Values{"by": {"link"}, "limit": {"100"}, "all": {"true"}}},
 		{"by day", "", url.Values{"by": {"day"}, "zone": {"Europe/Berlin"}}},
 		{"by referrer and page", "", url.Values{"by": {"referrer", "page"}, "limit": {"100"}}},
+	}
+	for range b.size.Reports {
+		began := time.Now()
+		if err := s.api(ctx, "GET", "/api/v1/status", nil, nil); err != nil {
+			return err
+		}
+		b.figures.of("state of the server, "+total+" clicks", "ms", "").add(millis(time.Since(began)))
 	}
 	for turn := range b.size.Reports + 1 {
 		for _, k := range kinds {

@@ -151,12 +151,21 @@ func (s *server) api(ctx context.Context, method, path string, body, into any) e
 
 // drained waits until every recorded click is in the reports.
 func (s *server) drained(ctx context.Context) error {
-	return s.poll(ctx, 10*time.Minute, 20*time.Millisecond, "an empty journal", func() bool {
+	return s.reported(ctx, 0)
+}
+
+// reported waits until nothing is left in the journal and at least so many clicks
+// are in the reports. A server that has just started does not know yet what its
+// journal holds and says that nothing waits, hence the count.
+func (s *server) reported(ctx context.Context, clicks int) error {
+	return s.poll(ctx, 10*time.Minute, 200*time.Millisecond, "an empty journal", func() bool {
 		var status struct {
-			Pipeline *struct{ Records, Bytes int64 }
+			Pipeline  *struct{ Records, Bytes int64 }
+			Analytics *struct{ Clicks int64 }
 		}
 		err := s.api(ctx, "GET", "/api/v1/status", nil, &status)
-		return err == nil && status.Pipeline != nil && status.Pipeline.Records == 0 && status.Pipeline.Bytes == 0
+		return err == nil && status.Pipeline != nil && status.Pipeline.Records == 0 && status.Pipeline.Bytes == 0 &&
+			status.Analytics != nil && status.Analytics.Clicks >= int64(clicks)
 	})
 }
 
