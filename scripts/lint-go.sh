@@ -15,6 +15,12 @@ check() {
 	fi
 }
 
+# Go tells on standard error what it downloads, which is no finding.
+if ! downloads=$(go mod download 2>&1 && go mod download -modfile=tools/go.mod 2>&1); then
+	printf 'lint: the modules cannot be had:\n%s\n' "$downloads" >&2
+	exit 1
+fi
+
 tool() { go tool -modfile=tools/go.mod "$@"; }
 
 check "gofmt (run: make fmt)" gofmt -l cmd internal test scripts
