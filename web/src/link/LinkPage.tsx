@@ -187,6 +187,8 @@ const breakdowns: { title: string; dimension: string; none: string; metric?: 'to
   { title: 'Variants', dimension: 'variant', none: 'no destination' },
   { title: 'Pages', dimension: 'page', none: 'none named' },
   { title: 'Verdicts, all requests', dimension: 'verdict', none: '', metric: 'total' },
+  { title: 'Systems', dimension: 'os', none: 'not known' },
+  { title: 'Networks', dimension: 'network', none: 'not known' },
 ]
 
 function Clicks({ link }: { link: Link }) {

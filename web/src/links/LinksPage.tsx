@@ -86,16 +86,18 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (part: P
         <input id={id} type="search" placeholder="Search name, destination, tag or note" value={text} maxLength={200}
           autoComplete="off" spellCheck={false} onChange={(e) => setText(e.target.value)} />
       </div>
-      {sites.length > 1 && (
+      {(sites.length > 1 || filters.site) && (
         <select aria-label="Site" value={filters.site} onChange={(e) => onChange({ site: e.target.value })}>
           <option value="">All sites</option>
           {sites.map((s) => <option key={s.id} value={s.id}>{s.name || s.id}</option>)}
+          <Unknown value={filters.site} among={sites} />
         </select>
       )}
-      {programs.length > 0 && (
+      {(programs.length > 0 || filters.program) && (
         <select aria-label="Program" value={filters.program} onChange={(e) => onChange({ program: e.target.value })}>
           <option value="">All programs</option>
           {programs.map((p) => <option key={p.id} value={p.id}>{p.name || p.id}</option>)}
+          <Unknown value={filters.program} among={programs} />
         </select>
       )}
       <select aria-label="Status" value={filters.status} onChange={(e) => onChange({ status: e.target.value })}>
@@ -109,6 +111,11 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (part: P
       )}
     </form>
   )
+}
+
+/** Unknown keeps a filter visible that an old address names. */
+function Unknown({ value, among }: { value: string; among: { id: string }[] }) {
+  return value && !among.some((a) => a.id === value) ? <option value={value}>{value}</option> : null
 }
 
 function NothingFound({ onClear }: { onClear: () => void }) {

@@ -118,7 +118,7 @@ function optionsFor(parent: HTMLElement, unit: Unit, tip: HTMLElement | null): u
 }
 
 function axisLabel(at: Date, unit: Unit): string {
-  const options: Intl.DateTimeFormatOptions = unit === 'day' ? { day: 'numeric', month: 'short' } : { hour: '2-digit', minute: '2-digit' }
+  const options: Intl.DateTimeFormatOptions = unit === 'day' ? { day: 'numeric', month: 'short' } : { hour: 'numeric', minute: '2-digit' }
   return new Intl.DateTimeFormat(navigator.language, options).format(at)
 }
 
