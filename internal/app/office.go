@@ -71,6 +71,9 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 	if err := a.openPipeline(o); err != nil {
 		return err
 	}
+	if err := o.collector.Open(ctx); err != nil {
+		return err
+	}
 	o.handler = api.New(api.Options{
 		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.analytics,
 		Status: a.status, PublicURL: a.publicURL, Followed: o.publisher.followed, TempDir: a.folder.at("store"),
@@ -81,11 +84,7 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 	a.office.trouble.Store(nil)
 	background, cancel := context.WithCancel(context.Background())
 	a.background = cancel
-	a.running.Go(func() {
-		if err := o.collector.Run(background); err != nil {
-			a.options.Logger.Error("clicks are not being brought into the reports", "reason", err)
-		}
-	})
+	a.running.Go(func() { o.collector.Run(background) })
 	return nil
 }
 
@@ -186,6 +185,9 @@ func (a *App) keepOpeningOffice(ctx context.Context) error {
 func (o *office) close() error {
 	var errs []error
 	o.publisher.wait()
+	if o.collector != nil {
+		errs = append(errs, o.collector.Close())
+	}
 	if o.queue != nil {
 		errs = append(errs, o.queue.Close())
 	}

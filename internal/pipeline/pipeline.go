@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,9 +45,8 @@ type Collector struct {
 	options Options
 	recent  *recent
 
-	mu       sync.Mutex
-	expected int // sources that will be followed
-	sources  map[string]queue.Source
+	mu      sync.Mutex
+	sources map[string]queue.Source
 
 	stored, poisoned, retries atomic.Int64
 	lastStored                atomic.Int64 // time of the newest stored click, Unix ms
@@ -69,9 +70,9 @@ func New(o Options) *Collector {
 	return &Collector{options: o, recent: newRecent(), sources: map[string]queue.Source{}}
 }
 
-// Run collects until the context ends. It returns nil then, or the error that
-// kept it from beginning.
-func (c *Collector) Run(ctx context.Context) error {
+// Open remembers the visitors of the last day and opens every source where the
+// engine stands. From then on Stats tells the lag as it is.
+func (c *Collector) Open(ctx context.Context) error {
 	err := c.options.Analytics.Uniques(ctx, c.options.Now().Add(-uniqueWindow), func(v affiliate.VisitorID, link int64, at time.Time) {
 		c.recent.first(v, link, at)
 	})
@@ -82,26 +83,72 @@ func (c *Collector) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the sources of clicks cannot be listed: %w", err)
 	}
+	for _, name := range names {
+		if err := c.openSource(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openSource opens a source where the engine stands.
+func (c *Collector) openSource(ctx context.Context, name string) error {
+	position, err := c.options.Analytics.Position(ctx, name)
+	if err != nil {
+		return fmt.Errorf("the position of %s cannot be read from analytics: %w", name, err)
+	}
+	source, err := c.options.Queue.Open(ctx, name, position)
+	if err != nil {
+		return fmt.Errorf("the source %s cannot be opened at %q: %w", name, position, err)
+	}
 	c.mu.Lock()
-	c.expected = len(names)
+	defer c.mu.Unlock()
+	if old := c.sources[name]; old != nil {
+		_ = old.Close() // it holds nothing that could be lost
+	}
+	c.sources[name] = source
+	return nil
+}
+
+// Run collects from the sources that Open has opened, until the context ends.
+func (c *Collector) Run(ctx context.Context) {
+	c.mu.Lock()
+	names := slices.Collect(maps.Keys(c.sources))
 	c.mu.Unlock()
 	var all sync.WaitGroup
 	for _, name := range names {
 		all.Go(func() { c.collect(ctx, name) })
 	}
 	all.Wait()
-	return nil
 }
 
-// collect keeps one source going whatever happens.
+// Close closes the sources, after Run.
+func (c *Collector) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, source := range c.sources {
+		errs = append(errs, source.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// collect keeps one source going whatever happens. After an error the source is
+// opened anew: only the engine knows what it has stored.
 func (c *Collector) collect(ctx context.Context, name string) {
 	for ctx.Err() == nil {
 		err := c.follow(ctx, name)
-		if err == nil || ctx.Err() != nil || errors.Is(err, queue.ErrClosed) {
+		if ctx.Err() != nil || errors.Is(err, queue.ErrClosed) {
 			return
 		}
 		c.report(name, err)
-		pause(ctx, time.Second)
+		for ctx.Err() == nil {
+			pause(ctx, time.Second)
+			if err = c.openSource(ctx, name); err == nil {
+				break
+			}
+			c.report(name, err)
+		}
 	}
 }
 
@@ -114,18 +161,11 @@ func (c *Collector) report(name string, err error) {
 	}
 }
 
-// follow opens the source where the engine stands and stores batch after batch.
+// follow stores batch after batch of one source. It ends with an error only.
 func (c *Collector) follow(ctx context.Context, name string) error {
-	position, err := c.options.Analytics.Position(ctx, name)
-	if err != nil {
-		return fmt.Errorf("the position of %s cannot be read from analytics: %w", name, err)
-	}
-	source, err := c.options.Queue.Open(ctx, name, position)
-	if err != nil {
-		return fmt.Errorf("the source %s cannot be opened at %q: %w", name, position, err)
-	}
-	defer func() { _ = source.Close() }() // it holds nothing that could be lost
-	c.setSource(name, source)
+	c.mu.Lock()
+	source := c.sources[name]
+	c.mu.Unlock()
 	for {
 		began := c.options.Now()
 		taken, err := source.Take(ctx, c.options.BatchRecords)
@@ -189,7 +229,7 @@ func (c *Collector) rows(name string, taken queue.Batch) ([]analytics.Row, error
 // Drain waits until nothing is left in the queue, or the context ends.
 func (c *Collector) Drain(ctx context.Context) error {
 	for {
-		if c.following() && c.Stats().Lag.Bytes == 0 {
+		if c.Stats().Lag == (queue.Lag{}) {
 			return nil
 		}
 		select {
@@ -198,19 +238,6 @@ func (c *Collector) Drain(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// following says that every source has been opened.
-func (c *Collector) following() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.expected > 0 && len(c.sources) == c.expected
-}
-
-func (c *Collector) setSource(name string, s queue.Source) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sources[name] = s
 }
 
 // Stats says how far the pipeline is.

@@ -97,8 +97,14 @@ func (r *rig) collect(o pipeline.Options) pipeline.Stats {
 	o.Now = func() time.Time { return noon.Add(time.Minute) }
 	c := pipeline.New(o)
 	ctx, cancel := context.WithCancel(r.t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
+	if err := c.Open(ctx); err != nil {
+		r.t.Fatal(err)
+	}
+	if s := c.Stats(); s.Lag == (queue.Lag{}) {
+		r.t.Error("clicks wait in the journal, but the lag of a collector that has just opened is 0")
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); c.Run(ctx) }()
 	drain, stop := context.WithTimeout(ctx, 30*time.Second)
 	defer stop()
 	if err := c.Drain(drain); err != nil {
@@ -106,7 +112,8 @@ func (r *rig) collect(o pipeline.Options) pipeline.Stats {
 	}
 	stats := c.Stats()
 	cancel()
-	if err := <-done; err != nil {
+	<-done
+	if err := c.Close(); err != nil {
 		r.t.Error(err)
 	}
 	return stats
