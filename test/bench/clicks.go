@@ -17,6 +17,7 @@ import (
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
 	"github.com/sluicehq/sluice/internal/analytics/duckdb"
+	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/journal"
 )
 
@@ -107,8 +108,7 @@ func fillEngine(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	// As a server opens it, with its default of memory.
-	e, err := duckdb.Open(duckdb.Options{Path: *path, MemoryLimit: "256MiB"})
+	e, err := openEngine(*path)
 	if err != nil {
 		return err
 	}
@@ -122,6 +122,12 @@ func fillEngine(ctx context.Context, args []string) error {
 	f.Processor += (processor(syscall.RUSAGE_SELF) - had).Seconds()
 	f.PeakMiB = readMemory("/proc/self/status").peak
 	return json.NewEncoder(os.Stdout).Encode(f)
+}
+
+// openEngine opens an engine as a server does by default.
+func openEngine(path string) (*duckdb.Engine, error) {
+	d := config.Default().Analytics
+	return duckdb.Open(duckdb.Options{Path: path, MemoryLimit: fmt.Sprintf("%dMiB", int64(d.MemoryLimit)>>20), Threads: d.Threads})
 }
 
 func fill(ctx context.Context, e analytics.Engine, clicks int, from, until int64) (f filled, err error) {
