@@ -3,7 +3,7 @@
 # prints a table, leaves every sample in bin/bench.json and fails only when
 # something could not be measured: timings are never a test.
 # BENCH_SHORT=1 takes smaller numbers and about a minute, BENCH_ROUNDS=3 measures
-# everything three times, BENCH_DIR=/var/tmp puts the temporary data (15 GB) there.
+# everything three times, BENCH_DIR=/var/tmp puts the temporary data (up to 10 GB) there.
 # Arguments go to the measuring program: scripts/bench.sh -only links
 set -euo pipefail
 cd "$(dirname "$0")/.."
