@@ -31,7 +31,8 @@ type Options struct {
 	// SetAside keeps a record that cannot be read. It is called before the record
 	// is passed over; an error stops the collector until it succeeds.
 	SetAside func(queue.Poison) error
-	// BatchRecords is how many clicks are stored in one step; 20,000 when zero.
+	// BatchRecords is how many clicks are stored in one step; 6,144 when zero, three
+	// of the engine's vectors: larger ones cost memory and save nothing.
 	BatchRecords int
 	// Interval is the least time between two stores while clicks trickle in; a
 	// quarter of a second when zero. A backlog is stored without pause.
@@ -56,7 +57,7 @@ type Collector struct {
 // New returns a collector.
 func New(o Options) *Collector {
 	if o.BatchRecords == 0 {
-		o.BatchRecords = 20_000
+		o.BatchRecords = 6_144
 	}
 	if o.Interval == 0 {
 		o.Interval = 250 * time.Millisecond
@@ -73,11 +74,8 @@ func New(o Options) *Collector {
 // Open remembers the visitors of the last day and opens every source where the
 // engine stands. From then on Stats tells the lag as it is.
 func (c *Collector) Open(ctx context.Context) error {
-	err := c.options.Analytics.Uniques(ctx, c.options.Now().Add(-uniqueWindow), func(v affiliate.VisitorID, link int64, at time.Time) {
-		c.recent.first(v, link, at)
-	})
-	if err != nil {
-		return fmt.Errorf("the visitors of the last day cannot be read from analytics: %w", err)
+	if err := c.remember(ctx); err != nil {
+		return err
 	}
 	names, err := c.options.Queue.Sources(ctx)
 	if err != nil {
@@ -87,6 +85,18 @@ func (c *Collector) Open(ctx context.Context) error {
 		if err := c.openSource(ctx, name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// remember reads the visitors of the last day back from the engine.
+func (c *Collector) remember(ctx context.Context) error {
+	c.recent.forget()
+	err := c.options.Analytics.Uniques(ctx, c.options.Now().Add(-uniqueWindow), func(v affiliate.VisitorID, link int64, at time.Time) {
+		c.recent.first(v, link, at)
+	})
+	if err != nil {
+		return fmt.Errorf("the visitors of the last day cannot be read from analytics: %w", err)
 	}
 	return nil
 }
@@ -144,7 +154,8 @@ func (c *Collector) collect(ctx context.Context, name string) {
 		c.report(name, err)
 		for ctx.Err() == nil {
 			pause(ctx, time.Second)
-			if err = c.openSource(ctx, name); err == nil {
+			// What was judged and not stored is judged again.
+			if err = errors.Join(c.remember(ctx), c.openSource(ctx, name)); err == nil {
 				break
 			}
 			c.report(name, err)
@@ -161,28 +172,58 @@ func (c *Collector) report(name string, err error) {
 	}
 }
 
-// follow stores batch after batch of one source. It ends with an error only.
+// follow stores batch after batch of one source, and prepares the next one
+// meanwhile. It ends with an error only.
 func (c *Collector) follow(ctx context.Context, name string) error {
 	c.mu.Lock()
 	source := c.sources[name]
 	c.mu.Unlock()
+	ctx, stop := context.WithCancelCause(ctx)
+	batches := make(chan analytics.Batch)
+	used := make(chan []analytics.Row, 2) // memory of batches that are stored
+	used <- nil
+	used <- nil
+	var preparing sync.WaitGroup
+	preparing.Go(func() { stop(c.prepare(ctx, name, source, batches, used)) })
+	defer preparing.Wait()
+	defer stop(nil)
 	for {
 		began := c.options.Now()
+		var b analytics.Batch
+		select {
+		case b = <-batches:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := c.store(ctx, source, b); err != nil {
+			return err
+		}
+		trickle := len(b.Rows) < c.options.BatchRecords
+		used <- b.Rows
+		if trickle {
+			pause(ctx, c.options.Interval-c.options.Now().Sub(began))
+		}
+	}
+}
+
+// prepare takes, reads and enriches batch after batch, one ahead of the store.
+func (c *Collector) prepare(ctx context.Context, name string, source queue.Source, batches chan<- analytics.Batch, used <-chan []analytics.Row) error {
+	for rows := range used {
 		taken, err := source.Take(ctx, c.options.BatchRecords)
 		if err != nil {
 			return err
 		}
-		rows, err := c.rows(name, taken)
-		if err != nil {
+		clear(rows[:cap(rows)]) // or the texts of its clicks live on
+		if rows, err = c.rows(rows[:0], name, taken); err != nil {
 			return err
 		}
-		if err := c.store(ctx, source, analytics.Batch{Source: name, From: taken.From, To: taken.To, Rows: rows}); err != nil {
-			return err
-		}
-		if len(taken.Records) < c.options.BatchRecords {
-			pause(ctx, c.options.Interval-c.options.Now().Sub(began))
+		select {
+		case batches <- analytics.Batch{Source: name, From: taken.From, To: taken.To, Rows: rows}:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 // store appends a batch until the engine has it. The rows are judged already, so
@@ -208,8 +249,7 @@ func (c *Collector) store(ctx context.Context, source queue.Source, b analytics.
 }
 
 // rows reads and enriches a batch's records.
-func (c *Collector) rows(name string, taken queue.Batch) ([]analytics.Row, error) {
-	rows := make([]analytics.Row, 0, len(taken.Records))
+func (c *Collector) rows(rows []analytics.Row, name string, taken queue.Batch) ([]analytics.Row, error) {
 	for _, record := range taken.Records {
 		var row analytics.Row
 		if err := row.DecodeRecord(record); err != nil {

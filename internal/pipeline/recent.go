@@ -35,6 +35,14 @@ func newRecent() *recent {
 	return &recent{slots: make([]uint64, recentMin), longest: int64(uniqueWindow / time.Minute)}
 }
 
+// forget empties the memory.
+func (r *recent) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.slots)
+	r.used = 0
+}
+
 // first says whether this is the visitor's first click on the link within
 // uniqueWindow, and remembers it if so.
 func (r *recent) first(visitor affiliate.VisitorID, link int64, at time.Time) bool {

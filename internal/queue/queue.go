@@ -23,7 +23,8 @@ type Queue interface {
 	Close() error
 }
 
-// Source is one ordered stream of records. It is used by one goroutine.
+// Source is one ordered stream of records. One goroutine takes, another may commit
+// what was taken before.
 type Source interface {
 	// Take returns the next records, at most max of them and at least one. It
 	// waits until there is one, until ctx ends, or, once it has some, no longer

@@ -87,7 +87,7 @@ type source struct {
 	records [][]byte
 
 	mu        sync.Mutex // guards what follows
-	taken     mark       // the last record handed out
+	taken     []mark     // ends of the batches that are handed out and not committed
 	committed mark
 }
 
@@ -131,7 +131,7 @@ func (s *source) Take(ctx context.Context, limit int) (queue.Batch, error) {
 	batch := queue.Batch{From: s.from, To: last.Position.String(), Records: s.records}
 	s.from = batch.To
 	s.mu.Lock()
-	s.taken = mark{last.Position, last.Sequence}
+	s.taken = append(s.taken, mark{last.Position, last.Sequence})
 	s.mu.Unlock()
 	return batch, nil
 }
@@ -142,11 +142,9 @@ func (s *source) Take(ctx context.Context, limit int) (queue.Batch, error) {
 func (s *source) nothingBefore(end journal.Position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.taken.position.IsZero() && s.committed != s.taken {
-		return
+	if len(s.taken) == 0 {
+		s.committed.position = end
 	}
-	s.committed.position = end
-	s.taken = s.committed
 }
 
 func waitError(err error) error {
@@ -163,8 +161,12 @@ func (s *source) Commit(_ context.Context, position string) error {
 		return err
 	}
 	s.mu.Lock()
-	if s.taken.position == p {
-		s.committed = s.taken
+	for i, m := range s.taken {
+		if m.position == p {
+			s.committed = m
+			s.taken = append(s.taken[:0], s.taken[i+1:]...)
+			break
+		}
 	}
 	s.mu.Unlock()
 	return s.journal.Release(p)
