@@ -172,19 +172,19 @@ func (c *Collector) report(name string, err error) {
 	}
 }
 
-// follow stores batch after batch of one source, and prepares the next one
-// meanwhile. It ends with an error only.
+// follow stores batch after batch of one source. In a backlog it prepares the next
+// one meanwhile; clicks that trickle in are taken as late as possible, so that
+// the reports have what has just come. It ends with an error only.
 func (c *Collector) follow(ctx context.Context, name string) error {
 	c.mu.Lock()
 	source := c.sources[name]
 	c.mu.Unlock()
 	ctx, stop := context.WithCancelCause(ctx)
 	batches := make(chan analytics.Batch)
-	used := make(chan []analytics.Row, 2) // memory of batches that are stored
-	used <- nil
-	used <- nil
+	permits := make(chan struct{}, 1) // to take the next batch
+	permits <- struct{}{}
 	var preparing sync.WaitGroup
-	preparing.Go(func() { stop(c.prepare(ctx, name, source, batches, used)) })
+	preparing.Go(func() { stop(c.prepare(ctx, name, source, permits, batches)) })
 	defer preparing.Wait()
 	defer stop(nil)
 	for {
@@ -195,20 +195,30 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		backlog := len(b.Rows) >= c.options.BatchRecords
+		if backlog {
+			permits <- struct{}{}
+		}
 		if err := c.store(ctx, source, b); err != nil {
 			return err
 		}
-		trickle := len(b.Rows) < c.options.BatchRecords
-		used <- b.Rows
-		if trickle {
+		if !backlog {
 			pause(ctx, c.options.Interval-c.options.Now().Sub(began))
+			permits <- struct{}{}
 		}
 	}
 }
 
-// prepare takes, reads and enriches batch after batch, one ahead of the store.
-func (c *Collector) prepare(ctx context.Context, name string, source queue.Source, batches chan<- analytics.Batch, used <-chan []analytics.Row) error {
-	for rows := range used {
+// prepare takes, reads and enriches a batch for each permit. Its rows stay as they
+// are until the batch after the next permit is handed out.
+func (c *Collector) prepare(ctx context.Context, name string, source queue.Source, permits <-chan struct{}, batches chan<- analytics.Batch) error {
+	var rows, other []analytics.Row
+	for {
+		select {
+		case <-permits:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		taken, err := source.Take(ctx, c.options.BatchRecords)
 		if err != nil {
 			return err
@@ -222,8 +232,8 @@ func (c *Collector) prepare(ctx context.Context, name string, source queue.Sourc
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		rows, other = other, rows
 	}
-	return nil
 }
 
 // store appends a batch until the engine has it. The rows are judged already, so
