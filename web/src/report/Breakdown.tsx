@@ -55,7 +55,7 @@ export function Breakdown({ title, dimension, question, none = 'not known', metr
       </ol>
       {report.data?.more && <p className="hint">and others</p>}
       {/* the licence of the built-in data asks for it */}
-      {dimension === 'network' && rows.length > 0 && <p className="hint"><a href="https://db-ip.com" rel="noopener noreferrer">IP Geolocation by DB-IP</a></p>}
+      {dimension === 'network' && rows.length > 0 && <p className="hint credit"><a href="https://db-ip.com" rel="noopener noreferrer">IP Geolocation by DB-IP</a></p>}
     </section>
   )
 }
