@@ -86,6 +86,7 @@ func (e *Engine) Append(ctx context.Context, batch analytics.Batch) error {
 		return e.explain(ctx, err)
 	}
 	e.rows += int64(len(batch.Rows))
+	e.extent.grow(batch.Rows)
 	e.pack(ctx)
 	return nil
 }

@@ -82,6 +82,45 @@ type Engine struct {
 	rows      int64 // in the table
 	packed    int64 // groups of rows at the last checkpoint
 	groupRows int64
+
+	extent extent
+}
+
+// extent is how many clicks there are and of which time. It is kept beside the
+// table, because it is asked for all the time and finding it means reading a
+// column.
+type extent struct {
+	mu          sync.Mutex
+	clicks      int64
+	first, last time.Time
+}
+
+func (x *extent) grow(rows []Row) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.clicks += int64(len(rows))
+	for i := range rows {
+		at := rows[i].Time()
+		if x.first.IsZero() || at.Before(x.first) {
+			x.first = at
+		}
+		if at.After(x.last) {
+			x.last = at
+		}
+	}
+}
+
+// measure reads the extent from the table.
+func (x *extent) measure(db *sql.DB) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var first, last sql.NullInt64
+	err := db.QueryRow(`SELECT count(*), epoch_ms(min("time")), epoch_ms(max("time")) FROM clicks`).Scan(&x.clicks, &first, &last)
+	x.first, x.last = time.Time{}, time.Time{}
+	if first.Valid {
+		x.first, x.last = time.UnixMilli(first.Int64).UTC(), time.UnixMilli(last.Int64).UTC()
+	}
+	return err
 }
 
 var _ analytics.Engine = (*Engine)(nil)
@@ -134,7 +173,8 @@ func (e *Engine) open() error {
 		return err
 	}
 	e.groupRows = cmp.Or(o.groupRows, groupRows)
-	err = e.db.QueryRow("SELECT count(*) FROM clicks").Scan(&e.rows)
+	err = e.extent.measure(e.db)
+	e.rows = e.extent.clicks
 	e.packed = e.rows / e.groupRows
 	return err
 }
@@ -295,14 +335,10 @@ func (e *Engine) Stats(ctx context.Context) (analytics.Stats, error) {
 			s.Bytes += info.Size()
 		}
 	}
-	err := e.read(ctx, func(tx *sql.Tx) (err error) {
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM clicks").Scan(&s.Clicks); err != nil {
-			return err
-		}
-		s.First, s.Last, err = bounds(ctx, tx, "TRUE")
-		return err
-	})
-	return s, err
+	e.extent.mu.Lock()
+	defer e.extent.mu.Unlock()
+	s.Clicks, s.First, s.Last = e.extent.clicks, e.extent.first, e.extent.last
+	return s, ctx.Err()
 }
 
 // bounds returns the times of the first and last click that match, zero when
