@@ -5,8 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"hash"
+	"slices"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // Token is what the visitor's cookie carries: who it is, since when, and the last
@@ -54,29 +57,59 @@ type Key struct {
 // no two with the same number.
 type Keyring []Key
 
-// Touch returns the token with a click in front. The click replaces an older
-// touch of the same program; touches older than TokenLifetime are dropped.
+// Touch puts a click in front. It replaces an older touch of the same program;
+// touches older than TokenLifetime are dropped. It works in the memory of
+// t.Touches.
 func (t *Token) Touch(program string, id ClickID) {
 	p := uint32(0)
 	if program != "" {
 		p = Bucket(program)
 	}
-	touches := make([]Touch, 1, TouchesMax)
-	touches[0] = Touch{Program: p, Click: id}
 	oldest := id.Time().Add(-TokenLifetime)
-	for _, old := range t.Touches {
-		if len(touches) < TouchesMax && old.Program != p && old.Click.Time().After(oldest) {
-			touches = append(touches, old)
-		}
-	}
-	t.Touches = touches
+	kept := slices.DeleteFunc(t.Touches, func(old Touch) bool {
+		return old.Program == p || !old.Click.Time().After(oldest)
+	})
+	kept = kept[:min(len(kept), TouchesMax-1)]
+	t.Touches = append(kept, Touch{})
+	copy(t.Touches[1:], t.Touches)
+	t.Touches[0] = Touch{Program: p, Click: id}
 }
 
-// Seal appends the signed token to b.
-func (k Keyring) Seal(b []byte, t *Token) []byte {
-	var raw [tokenBytesMax]byte
+// Seal is Signer.Seal, for who does it once.
+func (k Keyring) Seal(b []byte, t *Token) []byte { return NewSigner(k).Seal(b, t) }
+
+// Open is Signer.Open, for who does it once.
+func (k Keyring) Open(s string) (t Token, ok bool) {
+	ok = NewSigner(k).Open(s, &t)
+	return t, ok
+}
+
+// Signer seals and opens tokens without allocating. It belongs to one goroutine.
+type Signer struct {
+	keys Keyring
+	macs []hash.Hash
+	sum  [sha256.Size]byte
+	raw  [tokenBytesMax + 3]byte
+	text [tokenTextMax]byte
+}
+
+// tokenTextMax is the longest spelling of a token.
+const tokenTextMax = (tokenBytesMax*8 + 5) / 6
+
+// NewSigner returns a signer with the keys of the ring.
+func NewSigner(keys Keyring) *Signer {
+	s := &Signer{keys: keys}
+	for _, k := range keys {
+		s.macs = append(s.macs, hmac.New(sha256.New, k.Secret))
+	}
+	return s
+}
+
+// Seal appends the signed token to b. It signs with the first key.
+func (s *Signer) Seal(b []byte, t *Token) []byte {
+	raw := &s.raw
 	visitor := t.Visitor.raw()
-	raw[0], raw[1] = tokenVersion, k[0].Number
+	raw[0], raw[1] = tokenVersion, s.keys[0].Number
 	copy(raw[2:], visitor[:])
 	binary.BigEndian.PutUint32(raw[12:], uint32(t.Since.Unix()/60))
 	n := tokenHeadBytes
@@ -86,56 +119,56 @@ func (k Keyring) Seal(b []byte, t *Token) []byte {
 		copy(raw[n+4:], id[:])
 		n += touchBytes
 	}
-	mac := sign(k[0].Secret, raw[:n])
-	n += copy(raw[n:], mac[:macBytes])
+	n += copy(raw[n:], s.sign(0, raw[:n]))
 	return base64.RawURLEncoding.AppendEncode(b, raw[:n])
 }
 
-func sign(secret, message []byte) [sha256.Size]byte {
-	var sum [sha256.Size]byte
-	h := hmac.New(sha256.New, secret)
+// sign returns the mac of a message, until the next call.
+func (s *Signer) sign(key int, message []byte) []byte {
+	h := s.macs[key]
+	h.Reset()
 	h.Write(message)
-	h.Sum(sum[:0])
-	return sum
+	return h.Sum(s.sum[:0])[:macBytes]
 }
 
-// Open reads a token and checks its signature. ok is false for anything that no
-// key of the ring has signed.
-func (k Keyring) Open(s string) (t Token, ok bool) {
-	var raw [tokenBytesMax + 3]byte
-	if base64.RawURLEncoding.DecodedLen(len(s)) > tokenBytesMax || strings.ContainsAny(s, "\r\n") {
-		return t, false
+// Open reads a token into t, whose memory it uses again, and checks its
+// signature. It is false, and t is worth nothing, for what no key has signed.
+func (s *Signer) Open(text string, t *Token) bool {
+	if len(text) > tokenTextMax || strings.ContainsAny(text, "\r\n") {
+		return false
 	}
-	n, err := strictBase64.Decode(raw[:], []byte(s))
+	raw := &s.raw
+	n, err := strictBase64.Decode(raw[:], s.text[:copy(s.text[:], text)])
 	if err != nil || n < tokenHeadBytes+macBytes || (n-tokenHeadBytes-macBytes)%touchBytes != 0 || raw[0] != tokenVersion {
-		return t, false
+		return false
 	}
 	body := raw[:n-macBytes]
-	if !k.signed(raw[1], body, raw[n-macBytes:n]) {
-		return t, false
+	if !s.signed(raw[1], body, raw[n-macBytes:n]) {
+		return false
 	}
-	encodeID(t.Visitor[:], string(body[2:12]))
+	encodeID(t.Visitor[:], view(body[2:12]))
 	t.Since = time.Unix(int64(binary.BigEndian.Uint32(body[12:]))*60, 0).UTC()
+	t.Touches = t.Touches[:0]
 	for at := tokenHeadBytes; at < len(body); at += touchBytes {
 		var touch Touch
 		touch.Program = binary.BigEndian.Uint32(body[at:])
-		encodeID(touch.Click[:], string(body[at+4:at+touchBytes]))
+		encodeID(touch.Click[:], view(body[at+4:at+touchBytes]))
 		t.Touches = append(t.Touches, touch)
 	}
-	return t, true
+	return true
 }
 
 // strictBase64 refuses text whose unused last bits are set, so that a token has one
 // spelling.
 var strictBase64 = base64.RawURLEncoding.Strict()
 
-func (k Keyring) signed(number byte, body, mac []byte) bool {
-	for i := range k {
-		if k[i].Number != number {
-			continue
+func (s *Signer) signed(number byte, body, mac []byte) bool {
+	for i := range s.keys {
+		if s.keys[i].Number == number {
+			return hmac.Equal(s.sign(i, body), mac)
 		}
-		want := sign(k[i].Secret, body)
-		return hmac.Equal(want[:macBytes], mac)
 	}
 	return false
 }
+
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -56,7 +56,7 @@ func (a *App) firstLogin(ctx context.Context) (code string, err error) {
 func (l *listeners) address(name string) string {
 	for _, d := range l.doors {
 		if d.name == name {
-			return d.listen.Addr().String()
+			return d.address.String()
 		}
 	}
 	return ""

@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -20,7 +19,6 @@ type dataPlane struct {
 	journal    *journal.Journal
 	places     *geo.DB
 	redirector *redirect.Redirector
-	handler    http.Handler
 	bound      atomic.Pointer[string] // address that visitors reach
 }
 
@@ -59,7 +57,6 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 		IgnorePrivacyGlobal: !cfg.Privacy.HonorGPC, IgnoreDoNotTrack: !cfg.Privacy.HonorDNT,
 		Now: a.options.Now, Logger: a.options.Logger,
 	})
-	p.handler = p.redirector.Handler(cfg.CountryHeader)
 	return p, nil
 }
 

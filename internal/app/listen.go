@@ -16,19 +16,24 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/api"
+	"github.com/sluicehq/sluice/internal/redirect/eventloop"
 	"github.com/sluicehq/sluice/internal/web"
 )
 
-// listeners are the doors of the process, in the order in which they close:
+// listeners are the doors of the process, in the order in which they were opened:
 // visitors first.
 type listeners struct {
 	doors []door
 }
 
+// door is one way in.
 type door struct {
-	name   string
-	listen net.Listener
-	server *http.Server
+	name    string
+	address net.Addr
+	// serve answers until shutdown is called; then it returns nil.
+	serve func() error
+	// shutdown stops accepting and lets who is inside finish.
+	shutdown func(context.Context) error
 }
 
 // listen opens every door or none.
@@ -39,34 +44,83 @@ func (a *App) listen() (_ *listeners, err error) {
 			l.close()
 		}
 	}()
-	visitors, err := listenTCP("listen", a.config.Listen)
+	visitors, err := a.listenVisitors()
 	if err != nil {
 		return nil, err
 	}
-	a.plane.listening(visitors.Addr().String())
-	l.doors = append(l.doors, door{"visitors", visitors, a.server(a.plane.handler, 10*time.Second)})
+	a.plane.listening(visitors.address.String())
+	l.doors = append(l.doors, visitors)
 	admin, err := listenTCP("admin", a.config.Admin)
 	if err != nil {
 		return nil, err
 	}
-	l.doors = append(l.doors, door{"admin", admin, a.server(a.adminHandler(), 0)})
+	l.doors = append(l.doors, a.httpDoor("admin", admin, a.adminHandler()))
 	socket, err := listenSocket(a.folder)
 	if err != nil {
 		return nil, err
 	}
-	l.doors = append(l.doors, door{"socket", socket, a.server(a.operatorHandler(), 0)})
+	l.doors = append(l.doors, a.httpDoor("socket", socket, a.operatorHandler()))
 	return l, nil
+}
+
+// listenVisitors opens the event loops.
+func (a *App) listenVisitors() (door, error) {
+	s, err := eventloop.Listen(a.config.Listen, eventloop.Options{
+		Redirector: a.plane.redirector, CountryHeader: a.config.CountryHeader,
+		HeaderBytes: int(a.config.Limits.HeaderBytes), Logger: a.options.Logger,
+	})
+	if err != nil {
+		return door{}, explainListen("listen", a.config.Listen, err)
+	}
+	return door{"visitors", s.Addr(), s.Wait, s.Shutdown}, nil
+}
+
+// httpDoor serves a handler through net/http.
+func (a *App) httpDoor(name string, l net.Listener, h http.Handler) door {
+	// What is streamed takes as long as it takes; a client is bounded by its head.
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: int(a.config.Limits.HeaderBytes),
+		ErrorLog:       slog.NewLogLogger(a.options.Logger.Handler(), slog.LevelDebug),
+	}
+	return door{name, l.Addr(),
+		func() error {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		},
+		func(ctx context.Context) error {
+			err := s.Shutdown(ctx)
+			if err != nil {
+				err = fmt.Errorf("requests under way were cut off: %w", errors.Join(err, s.Close()))
+			}
+			return errors.Join(err, ignoreClosed(l.Close())) // a server that never served does not know its listener
+		},
+	}
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 func listenTCP(key, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: the address %s is in use by another program; stop it, or choose another with --%s", key, address, key)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: cannot listen on %s: %w", key, address, err)
+		return nil, explainListen(key, address, err)
 	}
 	return l, nil
+}
+
+// explainListen says what to do about an address that cannot be had.
+func explainListen(key, address string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s: the address %s is in use by another program; stop it, or choose another with --%s", key, address, key)
+	}
+	return fmt.Errorf("%s: cannot listen on %s: %w", key, address, err)
 }
 
 // socketName is the command line's way in, in the data folder.
@@ -95,22 +149,12 @@ func listenSocket(f *folder) (net.Listener, error) {
 	return l, nil
 }
 
-// server bounds what a client can hold open. Answers to visitors are small; the
-// admin side streams for as long as it takes.
-func (a *App) server(h http.Handler, writeTimeout time.Duration) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: writeTimeout, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: int(a.config.Limits.HeaderBytes),
-		ErrorLog:       slog.NewLogLogger(a.options.Logger.Handler(), slog.LevelDebug),
-	}
-}
-
 // serve answers on every door. The channel gets the first failure of each.
 func (l *listeners) serve() chan error {
 	failed := make(chan error, len(l.doors)+1)
 	for _, d := range l.doors {
 		go func() {
-			if err := d.server.Serve(d.listen); !errors.Is(err, http.ErrServerClosed) {
+			if err := d.serve(); err != nil {
 				failed <- fmt.Errorf("%s: %w", d.name, err)
 			}
 		}()
@@ -124,8 +168,8 @@ func (l *listeners) shutdown(ctx context.Context) error {
 	var all sync.WaitGroup
 	for i, d := range l.doors {
 		all.Go(func() {
-			if errs[i] = d.server.Shutdown(ctx); errs[i] != nil {
-				errs[i] = fmt.Errorf("%s: requests under way were cut off: %w", d.name, errors.Join(errs[i], d.server.Close()))
+			if err := d.shutdown(ctx); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", d.name, err)
 			}
 		})
 	}
@@ -133,10 +177,11 @@ func (l *listeners) shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// close gives up doors that were never served.
 func (l *listeners) close() {
-	for _, d := range l.doors {
-		_ = d.listen.Close()
-	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = l.shutdown(ctx)
 }
 
 // adminHandler serves people and programs that must say who they are.

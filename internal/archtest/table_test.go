@@ -59,6 +59,8 @@ var rooms = []room{
 	// Work.
 	{pkg: "redirect", may: []string{"affiliate", "routing", "fraud", "journal", "geo", "useragent"}, std: []string{"database/sql"},
 		why: "visitors are answered while every service is down"},
+	{pkg: "redirect/eventloop", may: []string{"redirect"}, std: []string{"database/sql"},
+		why: "a server of visits knows the redirect and no link"},
 	{pkg: "pipeline", may: []string{"affiliate", "queue", "analytics", "geo", "useragent"}, std: []string{"database/sql", "net/http"},
 		why: "facts move between contracts, whatever the engines are"},
 	{pkg: "catalog", may: []string{"affiliate", "store"}, std: []string{"net/http", "database/sql"},
@@ -139,6 +141,7 @@ var libraries = []struct {
 	{"go.yaml.in/yaml", []string{"config", "cmd"}, nil, "configuration is read in one place"},
 	{"github.com/oschwald/maxminddb-golang", []string{"geo"}, []string{"geo/mkasn"}, "one package reads MMDB files"},
 	{"github.com/maxmind/mmdbwriter", []string{"geo/mkasn"}, nil, "it is needed at build time only"},
+	{"github.com/panjf2000/gnet", []string{"redirect/eventloop"}, nil, "one server of visits runs event loops"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
 	{"golang.org/x/text", []string{"affiliate"}, nil, "one package says when two names are the same"},

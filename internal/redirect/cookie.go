@@ -48,24 +48,26 @@ func itoa(n int64) string {
 	return string(b[i:])
 }
 
-// identify finds out who the visitor is and writes it into the click. The token
-// is nil for visitors who get no cookie: those who ask not to be followed, and
-// declared bots. They are known for a day, by a hash that cannot be reversed.
-func (r *Redirector) identify(q *Request, c *affiliate.Click, now time.Time) *affiliate.Token {
+// identify finds out who the visitor is and writes it into the click. It is false
+// for visitors who get no cookie: those who ask not to be followed, and declared
+// bots. They are known for a day, by a hash that cannot be reversed.
+func (r *Redirector) identify(q *Request, a *Answer, now time.Time) (tracked bool) {
+	c := &a.click
 	if r.untracked(c) {
 		c.Visitor = r.daily.visitor(now, c, q.Header.UserAgent, q.Host)
-		return nil
+		return false
 	}
 	if s := cookieValue(q.Header.Cookie, r.options.Cookie.Name); s != "" {
-		if token, ok := r.options.Keys.Open(s); ok {
+		if a.signer.Open(s, &a.token) {
 			c.Signals |= affiliate.SignalReturning
-			c.Visitor = token.Visitor
-			return &token
+			c.Visitor = a.token.Visitor
+			return true
 		}
 		c.Signals |= affiliate.SignalCookieRefused
 	}
 	c.Visitor = affiliate.NewVisitorID(uint16(mathrand.Uint32()), mathrand.Uint64())
-	return &affiliate.Token{Visitor: c.Visitor, Since: now}
+	a.token.Visitor, a.token.Since, a.token.Touches = c.Visitor, now, a.token.Touches[:0]
+	return true
 }
 
 func (r *Redirector) untracked(c *affiliate.Click) bool {
@@ -76,15 +78,16 @@ func (r *Redirector) untracked(c *affiliate.Click) bool {
 
 // cookie appends the Set-Cookie value of a visitor who followed a link; the click
 // becomes the newest touch.
-func (r *Redirector) cookie(b []byte, c *affiliate.Click, d *affiliate.Decision, token *affiliate.Token) []byte {
-	if token == nil || d.Link == 0 || d.Outcome == affiliate.Blocked || d.Outcome == affiliate.Missing {
+func (r *Redirector) cookie(b []byte, a *Answer) []byte {
+	c, d := &a.click, &a.decision
+	if d.Link == 0 || d.Outcome == affiliate.Blocked || d.Outcome == affiliate.Missing {
 		return b
 	}
 	if c.Signals&(affiliate.SignalHead|affiliate.SignalPrefetch) == 0 {
-		token.Touch(d.Program, c.ID)
+		a.token.Touch(d.Program, c.ID)
 	}
 	b = append(append(b, r.options.Cookie.Name...), '=')
-	b = r.options.Keys.Seal(b, token)
+	b = a.signer.Seal(b, &a.token)
 	return append(b, r.options.Cookie.attributes...)
 }
 

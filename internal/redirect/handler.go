@@ -12,7 +12,7 @@ import (
 // which a trusted proxy tells the visitor's country, "" for none.
 func (r *Redirector) Handler(country string) http.Handler {
 	country = http.CanonicalHeaderKey(country)
-	pool := sync.Pool{New: func() any { return new(Answer) }}
+	pool := sync.Pool{New: func() any { return r.NewAnswer() }}
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
 		if hr.Method != http.MethodGet && hr.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -21,14 +21,14 @@ func (r *Redirector) Handler(country string) http.Handler {
 		}
 		a := pool.Get().(*Answer)
 		defer pool.Put(a)
-		q := requestFrom(hr, country)
+		q := RequestFrom(hr, country)
 		r.Answer(&q, a)
 		write(w, a)
 	})
 }
 
-// requestFrom reads what Answer needs from a parsed request.
-func requestFrom(r *http.Request, country string) Request {
+// RequestFrom reads what Answer needs from a parsed request.
+func RequestFrom(r *http.Request, country string) Request {
 	path, query := r.URL.EscapedPath(), r.URL.RawQuery
 	if strings.HasPrefix(r.RequestURI, "/") {
 		path, query, _ = strings.Cut(r.RequestURI, "?")

@@ -33,7 +33,7 @@ func (r *Redirector) record(q *Request, a *Answer) {
 		c.Page = cut(c, page, referrerBytesMax)
 	}
 	c.Host = cut(c, affiliate.CanonicalHost(q.Host), hostBytesMax)
-	c.URL = cut(c, unsafe.String(unsafe.SliceData(d.URL), len(d.URL)), urlBytesMax)
+	c.URL = cut(c, view(d.URL), urlBytesMax)
 	c.Agent = cut(c, q.Header.UserAgent, agentBytesMax)
 	c.Referrer = cut(c, q.Header.Referrer, referrerBytesMax)
 	c.Language = cut(c, q.Header.Language, languageBytesMax)
@@ -140,3 +140,5 @@ func (r *Redirector) Stats() Stats {
 	return Stats{Visits: n.visits.Load(), Redirected: n.redirected.Load(), Missing: n.missing.Load(),
 		Bots: n.bots.Load(), Lost: n.lost.Load()}
 }
+
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -76,8 +76,15 @@ type Answer struct {
 	visit    affiliate.Visit
 	decision affiliate.Decision
 	click    affiliate.Click
+	token    affiliate.Token
+	signer   *affiliate.Signer
 	record   []byte
 	secret   knowledge
+}
+
+// NewAnswer returns the memory to answer one visit after the other.
+func (r *Redirector) NewAnswer() *Answer {
+	return &Answer{signer: affiliate.NewSigner(r.options.Keys)}
 }
 
 // Answer decides a visit, records it and fills in a.
@@ -95,11 +102,11 @@ func (r *Redirector) Answer(q *Request, a *Answer) {
 	c.Verdict, c.Reasons = fraud.Judge(&fraud.Evidence{
 		Agent: q.Header.UserAgent, Device: device, Tool: isTool, Signals: c.Signals, Fetch: c.Fetch,
 	})
-	token := r.identify(q, c, now)
+	tracked := r.identify(q, a, now)
 
 	a.visit = affiliate.Visit{
 		Host: q.Host, Path: q.Path, Query: q.Query,
-		Time: now.UnixMilli(), ClickID: string(id[:]), Visitor: string(c.Visitor[:]),
+		Time: now.UnixMilli(), ClickID: view(c.ID[:]), Visitor: view(c.Visitor[:]),
 		Returning: c.Signals&affiliate.SignalReturning != 0,
 		Action:    fraud.ActionFor(c.Verdict),
 		Language:  q.Header.Language, Referrer: q.Header.Referrer,
@@ -110,7 +117,10 @@ func (r *Redirector) Answer(q *Request, a *Answer) {
 	a.visit.Knowledge = &a.secret
 	r.options.Table().Resolve(&a.visit, &a.decision)
 	a.Status, a.Location = a.decision.Code, a.decision.URL
-	a.Cookie = r.cookie(a.Cookie[:0], c, &a.decision, token)
+	a.Cookie = a.Cookie[:0]
+	if tracked {
+		a.Cookie = r.cookie(a.Cookie, a)
+	}
 	r.record(q, a)
 }
 

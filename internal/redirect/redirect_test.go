@@ -390,14 +390,32 @@ func TestPrefetchWords(t *testing.T) {
 	}
 }
 
+// The event loop answers without allocating: new visitors, returning ones, bots.
+func TestAnswerAllocatesNothing(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.Record = func([]byte) error { return nil } })
+	cookie := cookieOf(t, b.visit("GET", "/go/the-thing"))
+	for name, h := range map[string]Header{
+		"new":       {UserAgent: browser, Accept: "*/*"},
+		"returning": {UserAgent: browser, Accept: "*/*", Cookie: "a=b; sluice=" + cookie.Value},
+		"bot":       {UserAgent: "Googlebot/2.1"},
+	} {
+		q := Request{Host: "example.com", Path: "/go/the-thing", Query: "sub1=a", Peer: netip.MustParseAddr("198.51.100.7"), Header: h}
+		a := b.redirect.NewAnswer()
+		b.redirect.Answer(&q, a)
+		if n := testing.AllocsPerRun(200, func() { b.redirect.Answer(&q, a) }); n != 0 {
+			t.Errorf("%s visitor: %v allocations", name, n)
+		}
+	}
+}
+
 func BenchmarkAnswer(b *testing.B) {
 	bench := newBench(b, func(o *Options) { o.Record = func([]byte) error { return nil } })
 	q := Request{Host: "example.com", Path: "/go/the-thing", Peer: netip.MustParseAddr("198.51.100.7"),
 		Header: Header{UserAgent: browser, Accept: "text/html", Language: "de-DE,de;q=0.9", Referrer: "https://news.example/a"}}
-	var a Answer
+	a := bench.redirect.NewAnswer()
 	b.ReportAllocs()
 	for b.Loop() {
-		bench.redirect.Answer(&q, &a)
+		bench.redirect.Answer(&q, a)
 	}
 	if a.Status != 302 {
 		b.Fatal(fmt.Sprint(a.Status))

@@ -1,0 +1,274 @@
+package eventloop
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/redirect"
+	"github.com/sluicehq/sluice/internal/routing"
+)
+
+// serve starts a server with one link, /go/a, and counts what it records.
+func serve(t testing.TB, change func(*Options)) (*Server, *atomic.Int64) {
+	t.Helper()
+	h, err := routing.Open(routing.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	l := &affiliate.Link{ID: 1, Site: "main", Slug: "a", Destinations: []affiliate.Destination{{URL: "https://shop.example/?sid={click_id}"}}}
+	l.Normalize()
+	if err := h.Apply([]routing.Change{{Seq: 1, Site: &affiliate.Site{ID: "main", Prefix: "/go/"}}, {Seq: 2, Link: l}}); err != nil {
+		t.Fatal(err)
+	}
+	records := new(atomic.Int64)
+	o := Options{Redirector: redirect.New(redirect.Options{
+		Table: h.Current, Keys: affiliate.Keyring{{Number: 1, Secret: bytes.Repeat([]byte{7}, 32)}},
+		Record: func([]byte) error { records.Add(1); return nil },
+	})}
+	if change != nil {
+		change(&o)
+	}
+	s, err := Listen("127.0.0.1:0", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, records
+}
+
+// talk sends bytes and returns everything that comes back until the connection
+// ends or nothing comes for a moment.
+func talk(t testing.TB, s *Server, pieces ...string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	for _, p := range pieces {
+		if _, err := io.WriteString(c, p); err != nil {
+			return ""
+		}
+		if len(pieces) > 1 {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	_ = c.(*net.TCPConn).CloseWrite()
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	b, _ := io.ReadAll(c)
+	return string(b)
+}
+
+const plain = "GET /go/a HTTP/1.1\r\nHost: x\r\nUser-Agent: Mozilla/5.0 (X11; Linux) Firefox/140.0\r\nAccept: */*\r\n\r\n"
+
+// answers reads a stream of HTTP answers to GET.
+func answers(t testing.TB, stream string) (out []*http.Response) {
+	t.Helper()
+	r := bufio.NewReader(strings.NewReader(stream))
+	for {
+		if _, err := r.Peek(1); err != nil {
+			return out
+		}
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatalf("answer %d cannot be read: %v in %q", len(out), err, stream)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		out = append(out, res)
+	}
+}
+
+func TestPlainRequestsAreAnsweredOnTheLoop(t *testing.T) {
+	s, records := serve(t, nil)
+	got := answers(t, talk(t, s, plain+plain+"GET /go/nothing HTTP/1.1\r\nHost: x\r\n\r\n"+plain))
+	if len(got) != 4 || got[0].StatusCode != 302 || got[2].StatusCode != 404 || got[3].StatusCode != 302 {
+		t.Fatalf("%d answers: %v", len(got), got)
+	}
+	if id := strings.TrimPrefix(got[0].Header.Get("Location"), "https://shop.example/?sid="); len(id) != 24 {
+		t.Errorf("the click id is %q", id)
+	}
+	if records.Load() != 4 || s.Stats().HandedOn != 0 {
+		t.Errorf("%d records, %+v", records.Load(), s.Stats())
+	}
+}
+
+// Both servers give the same answer but for what differs from visit to visit.
+func TestSameAnswersAsNetHTTP(t *testing.T) {
+	s, _ := serve(t, nil)
+	for _, path := range []string{"/go/a", "/go/nothing", "/", "/go/A/", "/go/%61"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			fast := talk(t, s, method+" "+path+" HTTP/1.1\r\nHost: x\r\nUser-Agent: Firefox\r\nConnection: close\r\n\r\n")
+			slow := talk(t, s, method+" "+path+" HTTP/1.1\r\nHost: x\r\nUser-Agent: Firefox\r\nConnection: close\r\nTE: trailers\r\n\r\n")
+			a, b := outline(t, fast, method), outline(t, slow, method)
+			if a != b {
+				t.Errorf("%s %s:\n on the loop %s\n by net/http %s", method, path, a, b)
+			}
+		}
+	}
+	if s.Stats().HandedOn != 10 {
+		t.Errorf("the comparison was with %d requests of net/http", s.Stats().HandedOn)
+	}
+}
+
+// outline is an answer without ids, cookies and time.
+func outline(t *testing.T, stream, method string) string {
+	t.Helper()
+	res, err := http.ReadResponse(bufio.NewReader(strings.NewReader(stream)), &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("%v in %q", err, stream)
+	}
+	body, _ := io.ReadAll(res.Body)
+	h := res.Header
+	location, _, _ := strings.Cut(h.Get("Location"), "sid=")
+	cookie, _, _ := strings.Cut(h.Get("Set-Cookie"), "=")
+	_, attributes, _ := strings.Cut(h.Get("Set-Cookie"), ";")
+	if h.Get("Date") == "" {
+		t.Errorf("no date in %q", stream)
+	}
+	for _, name := range []string{"Location", "Set-Cookie", "Date"} {
+		h.Del(name)
+	}
+	return fmt.Sprint(res.Status, h, location, cookie, attributes, res.ContentLength, string(body))
+}
+
+func TestRequestInPieces(t *testing.T) {
+	s, _ := serve(t, nil)
+	var pieces []string
+	for i := 0; i < len(plain); i += 17 {
+		pieces = append(pieces, plain[i:min(i+17, len(plain))])
+	}
+	if got := answers(t, talk(t, s, pieces...)); len(got) != 1 || got[0].StatusCode != 302 {
+		t.Errorf("%v", got)
+	}
+}
+
+// Whatever is not plain is answered by net/http, after what came before it.
+func TestForeignRequestsAreHandedOver(t *testing.T) {
+	s, _ := serve(t, nil)
+	for in, want := range map[string][]int{
+		plain + "POST /go/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" + plain: {302, 405, 302},
+		"GET /go/a HTTP/1.0\r\n\r\n":                                {302},
+		"GET /go/a HTTP/1.1\r\n\r\n":                                {400},
+		"GET /go/a%zz HTTP/1.1\r\nHost: x\r\n\r\n":                  {400},
+		"nonsense\r\n\r\n":                                          {400},
+		"GET http://x/go/a HTTP/1.1\r\nHost: x\r\n\r\n":             {302},
+		"GET /" + strings.Repeat("a", 40<<10) + " HTTP/1.1\r\n\r\n": {431},
+	} {
+		var codes []int
+		for _, res := range answers(t, talk(t, s, in)) {
+			codes = append(codes, res.StatusCode)
+		}
+		if fmt.Sprint(codes) != fmt.Sprint(want) {
+			t.Errorf("%.60q: %v, want %v", in, codes, want)
+		}
+	}
+}
+
+func TestSlowAndIdleClientsAreLetGo(t *testing.T) {
+	s, _ := serve(t, func(o *Options) { o.HeaderTimeout, o.IdleTimeout = time.Second, 2*time.Second })
+	for name, first := range map[string]string{"silent": "", "half a request": plain[:40], "idle after an answer": plain} {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, first)
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Errorf("%s: still connected: %v", name, err)
+		}
+		_ = c.Close()
+	}
+}
+
+func TestTooManyConnections(t *testing.T) {
+	s, _ := serve(t, func(o *Options) { o.Connections = 3 })
+	var conns []net.Conn
+	for range 5 {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	ended := 0
+	for _, c := range conns {
+		_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		if _, err := c.Read(make([]byte, 1)); err == io.EOF {
+			ended++
+		}
+	}
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	if ended != 2 || s.Stats().Rejected != 2 {
+		t.Errorf("%d of 5 connections were ended, counted %d", ended, s.Stats().Rejected)
+	}
+}
+
+func TestFloodOfPipelinedRequestsIsBounded(t *testing.T) {
+	s, _ := serve(t, nil)
+	c, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetWriteDeadline(time.Now().Add(20 * time.Second))
+	flood := strings.Repeat(plain, 1000)
+	for range 2000 { // never reads
+		if _, err := io.WriteString(c, flood); err != nil {
+			return
+		}
+	}
+	t.Error("a client that reads nothing was answered two million times")
+}
+
+func TestManyClientsAtOnce(t *testing.T) {
+	s, records := serve(t, nil)
+	var all sync.WaitGroup
+	var answered atomic.Int64
+	for range 32 {
+		all.Go(func() {
+			c, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = c.Close() }()
+			r := bufio.NewReader(c)
+			for range 200 {
+				if _, err := io.WriteString(c, plain); err != nil {
+					t.Error(err)
+					return
+				}
+				res, err := http.ReadResponse(r, nil)
+				if err != nil || res.StatusCode != 302 {
+					t.Error(res, err)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if answered.Load() != 6400 || records.Load() != 6400 {
+		t.Errorf("%d answers, %d records", answered.Load(), records.Load())
+	}
+}
