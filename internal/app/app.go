@@ -63,6 +63,9 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if cfg.Role != config.All {
+		return nil, fmt.Errorf("role: this version runs everything in one process and cannot be %q alone yet; leave role out, or set it to %q", cfg.Role, config.All)
+	}
 	a := &App{config: cfg, options: o, started: o.Now()}
 	defer func() {
 		if err != nil {
