@@ -227,7 +227,7 @@ func TestVisitorsAreServedWithoutTheStore(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- a.Run(ctx) }()
 			w := httptest.NewRecorder()
-			a.plane.redirector.Handler("").ServeHTTP(w, httptest.NewRequest("GET", "/go/a", nil))
+			a.plane.redirector.Handler("", a.plane.record).ServeHTTP(w, httptest.NewRequest("GET", "/go/a", nil))
 			if got := w.Header().Get("Location"); got != "https://shop.example/a" {
 				t.Errorf("sent to %q with status %d", got, w.Code)
 			}

@@ -67,7 +67,7 @@ func (a *App) listen() (_ *listeners, err error) {
 // listenVisitors opens the event loops.
 func (a *App) listenVisitors() (door, error) {
 	s, err := eventloop.Listen(a.config.Listen, eventloop.Options{
-		Redirector: a.plane.redirector, CountryHeader: a.config.CountryHeader,
+		Redirector: a.plane.redirector, Record: a.plane.record, CountryHeader: a.config.CountryHeader,
 		HeaderBytes: int(a.config.Limits.HeaderBytes), Logger: a.options.Logger,
 	})
 	if err != nil {
