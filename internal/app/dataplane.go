@@ -48,7 +48,7 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 	}
 	p.redirector = redirect.New(redirect.Options{
 		Table: p.tables.Current,
-		Keys: keys, Country: p.places.Country, Node: uint16(cfg.Node), Proxies: cfg.TrustedProxies,
+		Keys:  keys, Country: p.places.Country, Node: uint16(cfg.Node), Proxies: cfg.TrustedProxies,
 		Cookie:              redirect.Cookie{Name: cfg.Cookie.Name, TTL: time.Duration(cfg.Cookie.TTL), Insecure: cfg.Cookie.Insecure},
 		IgnorePrivacyGlobal: !cfg.Privacy.HonorGPC, IgnoreDoNotTrack: !cfg.Privacy.HonorDNT,
 		Now: a.options.Now, Logger: a.options.Logger,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/api"
 	"github.com/sluicehq/sluice/internal/config"
+	"github.com/sluicehq/sluice/internal/redirect"
 	"github.com/sluicehq/sluice/internal/redirect/eventloop"
 	"github.com/sluicehq/sluice/internal/web"
 )
@@ -67,7 +68,8 @@ func (a *App) listen() (_ *listeners, err error) {
 // listenVisitors opens the event loops.
 func (a *App) listenVisitors() (door, error) {
 	s, err := eventloop.Listen(a.config.Listen, eventloop.Options{
-		Redirector: a.plane.redirector, Record: a.plane.record, CountryHeader: a.config.CountryHeader,
+		Redirector: a.plane.redirector, Record: func(int) redirect.Record { return a.plane.record },
+		Others: a.plane.redirector.Handler(a.config.CountryHeader, a.plane.record), CountryHeader: a.config.CountryHeader,
 		HeaderBytes: int(a.config.Limits.HeaderBytes), Logger: a.options.Logger,
 	})
 	if err != nil {
@@ -198,7 +200,9 @@ func (a *App) operatorHandler() http.Handler {
 func (a *App) control(apiHandler http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, true) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, !a.hasOffice() || a.office.get() != nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		a.answerHealth(w, !a.hasOffice() || a.office.get() != nil)
+	})
 	mux.Handle("/api/", apiHandler)
 	if a.hasOffice() {
 		mux.Handle("/", web.Handler(web.Options{}))
