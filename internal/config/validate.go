@@ -87,6 +87,8 @@ func (c *Config) Validate() error {
 	between(&v, "limits.header_bytes", c.Limits.HeaderBytes, 4*KiB, MiB)
 	between(&v, "limits.body_bytes", c.Limits.BodyBytes, 64*KiB, GiB)
 	between(&v, "limits.import_bytes", c.Limits.ImportBytes, MiB, TiB)
+	v.tls(c)
+	v.token(c.Metrics.Token)
 	between(&v, "shutdown_timeout", c.ShutdownTimeout, Duration(time.Second), Duration(time.Hour))
 	return v.err()
 }
