@@ -16,6 +16,9 @@ func (a *App) announce(ctx context.Context, l *listeners) {
 	admin := "http://" + dialable(l.address("admin"))
 	a.printf("Sluice %s is running. Ctrl-C stops it in good order.\n\n", a.options.Version)
 	a.printf("  links        http://%s/go/NAME\n", a.plane.address(a.config.Listen))
+	if secure := l.address("tls"); secure != "" {
+		a.printf("  over TLS     https://%s/go/NAME\n", dialable(secure))
+	}
 	a.printf("  dashboard    %s/\n", admin)
 	code, err := a.firstLogin(ctx)
 	switch {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -56,8 +57,13 @@ func settings(dir string) config.Config {
 
 func start(t *testing.T, dir string) *process {
 	t.Helper()
+	return startWith(t, settings(dir), nil)
+}
+
+func startWith(t *testing.T, cfg config.Config, logger *slog.Logger) *process {
+	t.Helper()
 	p := &process{t: t, out: &output{}}
-	a, err := Build(t.Context(), settings(dir), Options{Version: "test", Out: p.out})
+	a, err := Build(t.Context(), cfg, Options{Version: "test", Out: p.out, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
