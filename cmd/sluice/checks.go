@@ -130,6 +130,9 @@ func (d *doctor) free(key, address string) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		remedy := "choose another with --" + key
+		if strings.Contains(key, ".") { // it has no flag
+			remedy = "choose another for " + key
+		}
 		if errors.Is(err, syscall.EADDRINUSE) {
 			remedy = "stop the program that has it, or " + remedy
 		}

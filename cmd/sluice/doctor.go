@@ -79,11 +79,13 @@ func (d *doctor) add(check, status, detail, remedy string) {
 func (d *doctor) examine(ctx context.Context) {
 	if !d.folder() {
 		d.ports(ctx)
+		d.tls()
 		d.geo()
 		return
 	}
 	d.server(ctx)
 	d.ports(ctx)
+	d.tls()
 	d.disk()
 	d.store(ctx)
 	d.table()
@@ -93,6 +95,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.cookieKey()
 	d.clock()
 	d.setAside()
+	d.alarms()
 	d.warnings()
 }
 
@@ -117,6 +120,21 @@ func (d *doctor) server(ctx context.Context) {
 		d.add("server", checkFail, fmt.Sprintf("process %s holds the data folder but does not answer on %s", holder, socketName), "wait if it is starting or stopping; otherwise stop that process and start the server again")
 	default:
 		d.add("server", checkWarn, "not running", "start it with: sluice serve --data "+d.config.Data)
+	}
+}
+
+// alarms are what the running server cannot mend by itself; /healthz and /metrics
+// show the same.
+func (d *doctor) alarms() {
+	if d.status == nil {
+		return
+	}
+	for _, a := range d.status.Alarms {
+		text := fmt.Sprintf("%s, since %s", a.What, a.Since.UTC().Format("2006-01-02 15:04:05 UTC"))
+		if a.Count > 0 {
+			text += fmt.Sprintf(" (%d)", a.Count)
+		}
+		d.add("alarm "+a.Name, checkFail, text, a.Remedy)
 	}
 }
 

@@ -63,12 +63,12 @@ type server struct {
 	stop            func() // and wait for its end
 }
 
-func serve(t *testing.T, data string) *server {
+func serve(t *testing.T, data string, environ ...string) *server {
 	t.Helper()
 	out, errOut := newWatched(), newWatched()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
-	p := &program{in: strings.NewReader(""), out: out, errOut: errOut, now: time.Now}
+	p := &program{in: strings.NewReader(""), out: out, errOut: errOut, environ: environ, now: time.Now}
 	go func() {
 		ended <- run(ctx, p, []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"})
 	}()

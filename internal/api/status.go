@@ -23,7 +23,8 @@ type Status struct {
 	Analytics     *analytics.Stats `json:"analytics,omitempty" doc:"What the reports are made from."`
 	Geo           []GeoSource      `json:"geo" doc:"Where countries and networks are known from."`
 	Disk          *DiskStatus      `json:"disk,omitempty" doc:"The disk that the data folder is on."`
-	Warnings      []Warning        `json:"warnings" doc:"What is wrong, most urgent first; empty when all is well."`
+	Alarms        []Alarm          `json:"alarms" doc:"What needs somebody now, most urgent first; empty when all is well. The same as in /healthz and /metrics."`
+	Warnings      []Warning        `json:"warnings" doc:"What else an operator should know, most urgent first; empty when all is well."`
 }
 
 // JournalStatus describes the journal of clicks.
@@ -52,6 +53,15 @@ type GeoSource struct {
 type DiskStatus struct {
 	FreeBytes  int64 `json:"free_bytes" doc:"Free space."`
 	TotalBytes int64 `json:"total_bytes" doc:"Size."`
+}
+
+// Alarm is something that is wrong now. It goes away by itself when it is over.
+type Alarm struct {
+	Name   string    `json:"name" doc:"Which alarm; the label in /metrics." example:"journal_space"`
+	What   string    `json:"what" doc:"What is wrong." example:"the journal of clicks has no space"`
+	Since  time.Time `json:"since" doc:"When it was noticed."`
+	Count  int64     `json:"count" doc:"How many clicks were lost since then, or wait, or how many certificates it is about, by the alarm; 0 where nothing is counted."`
+	Remedy string    `json:"remedy" doc:"What to do." example:"make room on the disk; recording goes on by itself"`
 }
 
 // Warning is something that an operator should know.
@@ -85,6 +95,9 @@ func (s *server) status(ctx context.Context, _ *struct{}) (*struct{ Body Status 
 	}
 	if b.Geo == nil {
 		b.Geo = []GeoSource{}
+	}
+	if b.Alarms == nil {
+		b.Alarms = []Alarm{}
 	}
 	if b.Warnings == nil {
 		b.Warnings = []Warning{}

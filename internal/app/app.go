@@ -47,6 +47,7 @@ type App struct {
 	folder *folder
 	plane  *dataPlane
 
+	ops        operations
 	office     officeDoor
 	background context.CancelFunc // ends what the office runs
 	running    sync.WaitGroup
@@ -110,6 +111,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	failed := l.serve()
+	defer a.watchAlarms()()
 	officeDone := make(chan struct{})
 	officeContext, stopOffice := context.WithCancel(ctx)
 	go func() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -56,14 +57,13 @@ func settings(dir string) config.Config {
 
 func start(t *testing.T, dir string) *process {
 	t.Helper()
-	return startAs(t, settings(dir))
+	return startWith(t, settings(dir), nil)
 }
 
-// startAs starts a process with a configuration.
-func startAs(t *testing.T, cfg config.Config) *process {
+func startWith(t *testing.T, cfg config.Config, logger *slog.Logger) *process {
 	t.Helper()
 	p := &process{t: t, out: &output{}}
-	a, err := Build(t.Context(), cfg, Options{Version: "test", Out: p.out})
+	a, err := Build(t.Context(), cfg, Options{Version: "test", Out: p.out, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +289,7 @@ func TestRedirectAlone(t *testing.T) {
 
 	cfg := settings(dir)
 	cfg.Role, cfg.Loops = config.Redirect, 5
-	p = startAs(t, cfg)
+	p = startWith(t, cfg, nil)
 	if got := p.click("a"); got != "https://shop.example/a" {
 		t.Errorf("sent to %q", got)
 	}
@@ -318,11 +318,11 @@ func TestRedirectAlone(t *testing.T) {
 
 	cfg = settings(dir)
 	cfg.Loops = 1 // the other lanes are left
-	p = startAs(t, cfg)
+	p = startWith(t, cfg, nil)
 	p.click("a")
 	p.clicks(1 + more + 1)
 	p.stop()
-	p = startAs(t, cfg)
+	p = startWith(t, cfg, nil)
 	p.clicks(1 + more + 1) // and not again
 }
 

@@ -27,6 +27,7 @@ import (
 //	journal/N/    clicks that are not yet in the reports, a lane for each writer
 //	store/        sites, programs, links, users
 //	analytics/    clicks
+//	certificates/ what ACME has given
 //	set-aside/    what could not be read
 type folder struct {
 	path string

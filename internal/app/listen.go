@@ -51,6 +51,9 @@ func (a *App) listen() (_ *listeners, err error) {
 	}
 	a.plane.listening(visitors.address.String())
 	l.doors = append(l.doors, visitors)
+	if err := a.openSecureDoor(l); err != nil {
+		return nil, err
+	}
 	admin, err := listenTCP("admin", a.config.Admin)
 	if err != nil {
 		return nil, err
@@ -82,6 +85,7 @@ func (a *App) listenVisitors() (door, error) {
 	if err != nil {
 		return door{}, explainListen("listen", a.config.Listen, err)
 	}
+	a.ops.loops.Store(s)
 	return door{"visitors", s.Addr(), s.Wait, s.Shutdown}, nil
 }
 
@@ -201,29 +205,17 @@ func (a *App) adminHandler() http.Handler {
 
 // operatorHandler serves the command line on this machine, who may do everything.
 func (a *App) operatorHandler() http.Handler {
-	return a.control(api.AsOperator(a.officeHandler()))
+	return api.AsOperator(a.control(a.officeHandler()))
 }
 
 func (a *App) control(apiHandler http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, true) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		a.answerHealth(w, !a.hasOffice() || a.office.get() != nil)
-	})
+	a.handleOperations(mux)
 	mux.Handle("/api/", apiHandler)
 	if a.hasOffice() {
 		mux.Handle("/", web.Handler(web.Options{}))
 	}
 	return mux
-}
-
-func (a *App) answerHealth(w http.ResponseWriter, ok bool) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	if !ok {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"ok": ok, "links": a.plane.tables.Current().Links(), "lost_clicks": a.plane.redirector.Stats().Lost})
 }
 
 // officeHandler is the API, or what to say while it cannot be opened.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sluicehq/sluice/internal/api"
 )
 
@@ -24,6 +22,7 @@ func (a *App) status(ctx context.Context) api.Status {
 		Version: a.options.Version, StartedAt: a.started, UptimeSeconds: int64(a.options.Now().Sub(a.started).Seconds()),
 		DataDir: a.folder.path, Links: int64(table.Links()), TableSeq: table.Seq(),
 	}}
+	s.Alarms = a.alarms()
 	a.journalStatus(&s)
 	for _, source := range a.plane.places.Sources() {
 		built := source.Built
@@ -51,31 +50,28 @@ func (s *statusReport) warn(what, where, remedy string) {
 // journalStatus sums the lanes up.
 func (a *App) journalStatus(s *statusReport) {
 	s.Journal = &api.JournalStatus{}
-	trouble := ""
-	for _, l := range a.plane.lanes {
-		j := l.journal.Stats()
+	for _, l := range a.lanes() {
+		j := l.stats
 		s.Journal.Segments += int64(j.Segments)
 		s.Journal.Bytes += j.Bytes
 		s.Journal.Dropped += int64(j.Dropped)
-		if j.Trouble != "" {
-			trouble = j.Trouble
-		}
 		if j.Damages > 0 || j.SetAsideFiles > 0 {
-			s.warn("part of the journal could not be read", a.lanePath(l.number), "run: sluice journal verify "+a.lanePath(l.number))
+			path := a.folder.at("journal", l.name)
+			s.warn("part of the journal could not be read", path, "run: sluice journal verify "+path)
 		}
 	}
 	if n := s.Journal.Dropped; n > 0 {
-		s.warn(fmt.Sprintf("%d clicks could not be recorded", n), a.folder.at("journal"), "visitors were redirected; "+trouble)
+		s.warn(fmt.Sprintf("%d clicks could not be recorded since the start", n), a.folder.at("journal"), "visitors were redirected; the log says why and when")
 	}
 }
 
 func (a *App) diskStatus(s *statusReport) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(a.folder.path, &fs); err != nil {
+	free, size, ok := a.disk()
+	if !ok {
 		return
 	}
-	s.Disk = &api.DiskStatus{FreeBytes: int64(fs.Bavail) * fs.Bsize, TotalBytes: int64(fs.Blocks) * fs.Bsize}
-	if s.Disk.FreeBytes < diskFreeMin {
+	s.Disk = &api.DiskStatus{FreeBytes: free, TotalBytes: size}
+	if free < diskFreeMin && free >= diskFreeAlarm {
 		s.warn(fmt.Sprintf("the disk has %d MiB left", s.Disk.FreeBytes>>20), a.folder.path, "free some space; when it is full, clicks cannot be recorded")
 	}
 }
@@ -90,9 +86,7 @@ func (a *App) officeStatus(ctx context.Context, s *statusReport) {
 	}
 	p := o.collector.Stats()
 	s.Pipeline = &api.PipelineStatus{Records: p.Lag.Records, Bytes: p.Lag.Bytes, Seconds: p.LagSeconds}
-	if p.Trouble != "" {
-		s.warn("clicks are not being stored; they wait in the journal", a.folder.at("analytics"), p.Trouble)
-	} else if p.LagSeconds > lagSecondsMax {
+	if p.Trouble == "" && p.LagSeconds > lagSecondsMax { // else it is an alarm
 		s.warn(fmt.Sprintf("reports are %.0f s behind", p.LagSeconds), "", "they catch up by themselves; if this lasts, the machine is too slow for its clicks")
 	}
 	if p.SetAside > 0 {

@@ -9,7 +9,9 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -46,6 +48,8 @@ type Config struct {
 	Geo       Geo       `yaml:"geo"`
 	Analytics Analytics `yaml:"analytics"`
 	Limits    Limits    `yaml:"limits"`
+	TLS       TLS       `yaml:"tls"`
+	Metrics   Metrics   `yaml:"metrics"`
 
 	// ShutdownTimeout bounds how long a stop waits for requests under way and
 	// for clicks to reach the reports.
@@ -126,6 +130,45 @@ type Limits struct {
 	WriteTimeout     Duration `yaml:"write_timeout"`     // for a visitor to take the answer
 }
 
+// TLS serves visitors over HTTPS, HTTP/2 included, beside Listen.
+type TLS struct {
+	Listen       string        `yaml:"listen"`       // empty: no TLS
+	Certificates []Certificate `yaml:"certificates"` // chosen by name; the first for all other names
+	ACME         ACME          `yaml:"acme"`
+	HSTS         Duration      `yaml:"hsts"`        // max-age of Strict-Transport-Security; 0: not sent
+	Connections  int           `yaml:"connections"` // at the same time
+}
+
+// Certificate is a pair of PEM files.
+type Certificate struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// UnmarshalText reads "CERT:KEY".
+func (c *Certificate) UnmarshalText(text []byte) error {
+	var ok bool
+	c.Cert, c.Key, ok = strings.Cut(string(text), ":")
+	if !ok || c.Cert == "" || c.Key == "" {
+		return fmt.Errorf("%q is not a pair of files; write CERT:KEY, or a list of {cert: FILE, key: FILE} in the configuration file", text)
+	}
+	return nil
+}
+
+// ACME names whom to ask for certificates. To name domains is to agree to the
+// authority's terms.
+type ACME struct {
+	Domains   []string `yaml:"domains"`
+	Email     string   `yaml:"email"`
+	Directory string   `yaml:"directory"`
+	CAFile    string   `yaml:"ca_file"` // PEM, vouches for a private authority's own address
+}
+
+// Metrics says who may read /metrics.
+type Metrics struct {
+	Token string `yaml:"token"` // to be sent as Authorization: Bearer; empty: whoever reaches the admin address
+}
+
 // Default returns the configuration of an installation that says nothing.
 func Default() Config {
 	return Config{
@@ -144,6 +187,7 @@ func Default() Config {
 		Limits: Limits{HeaderBytes: 16 * KiB, BodyBytes: 1 * MiB, ImportBytes: 1 * GiB,
 			Connections: 50_000, OtherConnections: 2048, UnfinishedBytes: 64 * MiB,
 			HeaderTimeout: Duration(10 * time.Second), IdleTimeout: Duration(2 * time.Minute), WriteTimeout: Duration(10 * time.Second)},
+		TLS:             TLS{Connections: 10_000, ACME: ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"}},
 		ShutdownTimeout: Duration(30 * time.Second),
 	}
 }

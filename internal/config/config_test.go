@@ -75,6 +75,12 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 		Limits: config.Limits{HeaderBytes: 8 * config.KiB, BodyBytes: 2 * config.MiB, ImportBytes: 512 * config.MiB,
 			Connections: 1000, OtherConnections: 100, UnfinishedBytes: 8 * config.MiB, HeaderTimeout: config.Duration(5 * time.Second),
 			IdleTimeout: config.Duration(time.Minute), WriteTimeout: config.Duration(3 * time.Second)},
+		TLS: config.TLS{
+			Listen: ":443", HSTS: 365 * config.Day, Connections: 500,
+			Certificates: []config.Certificate{{Cert: "/tls/one.pem", Key: "/tls/one.key"}, {Cert: "/tls/two.pem", Key: "/tls/two.key"}},
+			ACME:         config.ACME{Domains: []string{"go.example.com", "go.example.org"}, Email: "ops@example.com", Directory: "https://ca.example/dir", CAFile: "/tls/ca.pem"},
+		},
+		Metrics: config.Metrics{Token: "0123456789abcdef"},
 
 		ShutdownTimeout: config.Duration(90 * time.Second),
 	}
@@ -94,9 +100,10 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 
 func TestFlagsBeatEnvironmentBeatsFile(t *testing.T) {
 	from := config.Source{
-		File:    "testdata/everything.good.yml",
-		Environ: []string{"SLUICE_JOURNAL_SEGMENT_BYTES=32MiB", "SLUICE_LISTEN=:81", "SLUICE_TRUSTED_PROXIES=192.0.2.0/24, 198.51.100.7", "SLUICE_URL=x", "SLUICE_PORT_8080_TCP=tcp://10.0.0.1", "HOME=/"},
-		Flags:   map[string]string{"listen": ":82"},
+		File: "testdata/everything.good.yml",
+		Environ: []string{"SLUICE_JOURNAL_SEGMENT_BYTES=32MiB", "SLUICE_LISTEN=:81", "SLUICE_TRUSTED_PROXIES=192.0.2.0/24, 198.51.100.7",
+			"SLUICE_TLS_CERTIFICATES=/a.pem:/a.key,/b.pem:/b.key", "SLUICE_TLS_ACME_DOMAINS=a.example b.example", "SLUICE_URL=x", "SLUICE_PORT_8080_TCP=tcp://10.0.0.1", "HOME=/"},
+		Flags: map[string]string{"listen": ":82"},
 	}
 	c, err := config.Load(from)
 	if err != nil {
@@ -104,6 +111,12 @@ func TestFlagsBeatEnvironmentBeatsFile(t *testing.T) {
 	}
 	if c.Listen != ":82" || c.Journal.SegmentBytes != 32*config.MiB || c.Data != "/var/lib/sluice" {
 		t.Errorf("listen %q, segment %s, data %q", c.Listen, c.Journal.SegmentBytes, c.Data)
+	}
+	if got := c.TLS.Certificates; len(got) != 2 || got[1] != (config.Certificate{Cert: "/b.pem", Key: "/b.key"}) {
+		t.Errorf("certificates %v", got)
+	}
+	if got := strings.Join(c.TLS.ACME.Domains, " "); got != "a.example b.example" {
+		t.Errorf("domains %q", got)
 	}
 	if len(c.TrustedProxies) != 2 || c.TrustedProxies[1].String() != "198.51.100.7/32" {
 		t.Errorf("proxies %v", c.TrustedProxies)

@@ -85,9 +85,10 @@ func (l *loader) fault(path, place, format string, args ...any) {
 func (l *loader) finish() *Error {
 	var invalid *Error
 	if errors.As(l.config.Validate(), &invalid) {
+		unread := l.faults
 		for _, f := range invalid.Faults {
-			if !slices.ContainsFunc(l.faults, func(known Fault) bool { return known.Path == f.Path }) {
-				f.Place = l.places[f.Path]
+			if !slices.ContainsFunc(unread, func(known Fault) bool { return known.Path == f.Path }) {
+				f.Place = l.placeOf(f.Path)
 				l.faults = append(l.faults, f)
 			}
 		}
@@ -97,6 +98,20 @@ func (l *loader) finish() *Error {
 	}
 	sort.SliceStable(l.faults, func(i, j int) bool { return lineOf(l.faults[i].Place) < lineOf(l.faults[j].Place) })
 	return &Error{Faults: l.faults}
+}
+
+// placeOf is where a value came from, or else the list item or group that lacks it.
+func (l *loader) placeOf(path string) string {
+	for {
+		if place := l.places[path]; place != "" {
+			return place
+		}
+		i := strings.LastIndexAny(path, ".[")
+		if i < 0 {
+			return ""
+		}
+		path = path[:i]
+	}
 }
 
 // lineOf sorts the file's faults by line, before those from elsewhere.
@@ -150,7 +165,7 @@ func (l *loader) tree(path string, n *yaml.Node, into reflect.Value) {
 	}
 }
 
-// value reads a leaf: a scalar, or a list of scalars.
+// value reads a leaf: a scalar, a list of scalars, or a list of groups.
 func (l *loader) value(path string, n *yaml.Node) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -159,6 +174,8 @@ func (l *loader) value(path string, n *yaml.Node) {
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null": // keeps the default
 	case n.Kind == yaml.ScalarNode:
 		l.one(path, place(n), []string{n.Value})
+	case n.Kind == yaml.SequenceNode && hasGroups(leaf(&l.config, path), n):
+		l.groups(path, n)
 	case n.Kind == yaml.SequenceNode && leaf(&l.config, path).Kind() == reflect.Slice:
 		texts := []string{}
 		for _, item := range n.Content {
@@ -171,6 +188,23 @@ func (l *loader) value(path string, n *yaml.Node) {
 		l.one(path, place(n), texts)
 	default:
 		l.fault(path, place(n), "%s does not belong here; it takes one value", kindOf(n))
+	}
+}
+
+// hasGroups says that a list is written as groups of keys, and may be.
+func hasGroups(v reflect.Value, n *yaml.Node) bool {
+	isGroup := func(item *yaml.Node) bool { return item.Kind == yaml.MappingNode }
+	return v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct && slices.ContainsFunc(n.Content, isGroup)
+}
+
+// groups reads a list of groups of keys.
+func (l *loader) groups(path string, n *yaml.Node) {
+	list := leaf(&l.config, path)
+	list.Set(reflect.MakeSlice(list.Type(), len(n.Content), len(n.Content)))
+	for i, item := range n.Content {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		l.places[at] = place(item)
+		l.tree(at, item, list.Index(i))
 	}
 }
 
@@ -253,9 +287,14 @@ func fieldNamed(v reflect.Value, key string) (reflect.Value, bool) {
 func leaf(c *Config, path string) reflect.Value {
 	v := reflect.ValueOf(c).Elem()
 	for key := range strings.SplitSeq(path, ".") {
+		name, index, isItem := strings.Cut(key, "[")
 		var ok bool
-		if v, ok = fieldNamed(v, key); !ok {
+		if v, ok = fieldNamed(v, name); !ok {
 			panic(fmt.Sprintf("BUG: there is no configuration key %q", path))
+		}
+		if isItem {
+			n, _ := strconv.Atoi(strings.TrimSuffix(index, "]")) // groups has made it
+			v = v.Index(n)
 		}
 	}
 	return v
@@ -263,8 +302,17 @@ func leaf(c *Config, path string) reflect.Value {
 
 // set gives a leaf the value that the text stands for.
 func set(v reflect.Value, texts []string) error {
-	if list, ok := v.Addr().Interface().(*[]netip.Prefix); ok {
+	switch list := v.Addr().Interface().(type) {
+	case *[]netip.Prefix:
 		return setPrefixes(list, texts)
+	case *[]Certificate:
+		return setCertificates(list, texts)
+	case *[]string:
+		*list = nil
+		for _, text := range texts {
+			*list = append(*list, words(text)...)
+		}
+		return nil
 	}
 	s := strings.TrimSpace(texts[0])
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
@@ -297,7 +345,7 @@ func set(v reflect.Value, texts []string) error {
 func setPrefixes(list *[]netip.Prefix, texts []string) error {
 	var out []netip.Prefix
 	for _, text := range texts {
-		for s := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		for _, s := range words(text) {
 			p, err := netip.ParsePrefix(s)
 			if err != nil {
 				a, addrErr := netip.ParseAddr(s)
@@ -311,6 +359,26 @@ func setPrefixes(list *[]netip.Prefix, texts []string) error {
 	}
 	*list = out
 	return nil
+}
+
+func setCertificates(list *[]Certificate, texts []string) error {
+	var out []Certificate
+	for _, text := range texts {
+		for _, s := range words(text) {
+			var c Certificate
+			if err := c.UnmarshalText([]byte(s)); err != nil {
+				return err
+			}
+			out = append(out, c)
+		}
+	}
+	*list = out
+	return nil
+}
+
+// words are the items of a list in one text.
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func place(n *yaml.Node) string { return "line " + strconv.Itoa(n.Line) }

@@ -97,6 +97,8 @@ func (c *Config) Validate() error {
 	between(&v, "limits.header_timeout", c.Limits.HeaderTimeout, Duration(time.Second), Duration(time.Hour))
 	between(&v, "limits.idle_timeout", c.Limits.IdleTimeout, Duration(time.Second), Duration(24*time.Hour))
 	between(&v, "limits.write_timeout", c.Limits.WriteTimeout, Duration(time.Second), Duration(time.Hour))
+	v.tls(c)
+	v.token(c.Metrics.Token)
 	between(&v, "shutdown_timeout", c.ShutdownTimeout, Duration(time.Second), Duration(time.Hour))
 	return v.err()
 }

@@ -7,9 +7,10 @@ type Warning = Status['warnings'][number]
 /** lateAfter is how old the oldest click outside of the reports may be, in seconds. */
 export const lateAfter = 15
 
-/** warningsOf adds to the server's own warnings what its numbers say, once. */
+/** warningsOf is what the server says, alarms first, and what its numbers say besides, once. */
 export function warningsOf(status: Status): Warning[] {
-  const out = [...status.warnings]
+  const alarms = status.alarms.map(({ what, remedy }) => ({ what, remedy }))
+  const out: Warning[] = [...alarms, ...status.warnings]
   const says = (pattern: RegExp) => out.some((w) => pattern.test(w.what))
   const dropped = status.journal?.dropped ?? 0
   if (dropped > 0 && !says(/\b(drop|lost|kept)/i)) {

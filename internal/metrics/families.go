@@ -1,0 +1,205 @@
+package metrics
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// collector turns a reading into Prometheus' metrics.
+type collector func() Reading
+
+// family is all series of one name.
+type family struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(r *Reading, emit func(value float64, labels ...string))
+}
+
+func counter(name, help string, read func(*Reading, func(float64, ...string)), labels ...string) family {
+	return family{prometheus.NewDesc("sluice_"+name, help, labels, nil), prometheus.CounterValue, read}
+}
+
+func gauge(name, help string, read func(*Reading, func(float64, ...string)), labels ...string) family {
+	return family{prometheus.NewDesc("sluice_"+name, help, labels, nil), prometheus.GaugeValue, read}
+}
+
+// Describe names every family.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, f := range families {
+		ch <- f.desc
+	}
+}
+
+// Collect takes one reading for all of them.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	r := c()
+	for _, f := range families {
+		f.read(&r, func(value float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(f.desc, f.kind, value, labels...)
+		})
+	}
+}
+
+// families is the list of docs/operations.md.
+var families = concat(process, visits, doors, lanes, table, office, surroundings)
+
+func concat(groups ...[]family) (all []family) {
+	for _, g := range groups {
+		all = append(all, g...)
+	}
+	return all
+}
+
+var process = []family{
+	gauge("build_info", "Which program this is; always 1.", func(r *Reading, emit func(float64, ...string)) {
+		emit(1, r.Version, runtime.Version(), r.Role)
+	}, "version", "go_version", "role"),
+	gauge("alarm", "1 while the alarm is raised, 0 while all is well.", func(r *Reading, emit func(float64, ...string)) {
+		for _, a := range r.Alarms {
+			emit(truth(a.Raised), a.Name)
+		}
+	}, "alarm"),
+}
+
+var visits = []family{
+	counter("clicks_total", "Visits answered, by what the visitor got.", func(r *Reading, emit func(float64, ...string)) {
+		emit(float64(r.Visits.Redirected), "redirected")
+		emit(float64(r.Visits.Missing), "missing")
+		emit(float64(r.Visits.Refused), "refused")
+	}, "outcome"),
+	counter("clicks_bot_total", "Visits answered whose verdict is bot.", one(func(r *Reading) float64 { return float64(r.Visits.Bots) })),
+	counter("clicks_lost_total", "Visits answered that could not be recorded. More than 0 means that reports miss clicks.",
+		one(func(r *Reading) float64 { return float64(r.Visits.Lost) })),
+}
+
+var doors = []family{
+	gauge("connections", "Connections of visitors that are open.", perDoor(func(d *Door) float64 { return float64(d.Open) }), "listener"),
+	counter("connections_handed_on_total", "Connections that the event loops handed to net/http.", perDoor(func(d *Door) float64 { return float64(d.HandedOn) }), "listener"),
+	counter("connections_accepted_total", "Connections that visitors have opened.", perDoor(func(d *Door) float64 { return float64(d.Accepted) }), "listener"),
+	counter("connections_evicted_total", "Idle or slow connections that were ended to make room.", perDoor(func(d *Door) float64 { return float64(d.Evicted) }), "listener"),
+	counter("connections_expired_total", "Connections that were ended because they kept the server waiting.", perDoor(func(d *Door) float64 { return float64(d.Expired) }), "listener"),
+	counter("connections_aborted_total", "Connections that their visitors broke off.", perDoor(func(d *Door) float64 { return float64(d.Aborted) }), "listener"),
+	counter("connections_rejected_total", "Connections that were closed at once because too many were open.", perDoor(func(d *Door) float64 { return float64(d.Rejected) }), "listener"),
+}
+
+var lanes = []family{
+	gauge("journal_segments", "Files of the journal.", perLane(func(l *Lane) float64 { return float64(l.Segments) }), "lane"),
+	gauge("journal_size_bytes", "Space that the journal takes.", perLane(func(l *Lane) float64 { return float64(l.Bytes) }), "lane"),
+	gauge("journal_unsynced_bytes", "What the loss of power could take now, at least.", perLane(func(l *Lane) float64 { return float64(l.UnsyncedBytes) }), "lane"),
+	counter("journal_records_total", "Records kept.", perLane(func(l *Lane) float64 { return float64(l.Records) }), "lane"),
+	counter("journal_dropped_records_total", "Records that the journal could not keep, by the reason.", dropped, "lane", "reason"),
+	counter("journal_sync_failures_total", "Syncs that failed: a loss of power could have taken clicks.", perLane(func(l *Lane) float64 { return float64(l.SyncErrors) }), "lane"),
+	gauge("journal_last_sync_timestamp_seconds", "When the journal was last synced.", perLane(func(l *Lane) float64 { return seconds(l.LastSync) }), "lane"),
+	counter("journal_damages_total", "Places that could not be read.", perLane(func(l *Lane) float64 { return float64(l.Damages) }), "lane"),
+	gauge("journal_set_aside_files", "Damaged files that were set aside.", perLane(func(l *Lane) float64 { return float64(l.SetAsideFiles) }), "lane"),
+	gauge("journal_set_aside_bytes", "Size of the damaged files that were set aside.", perLane(func(l *Lane) float64 { return float64(l.SetAsideBytes) }), "lane"),
+	counter("journal_rolls_total", "Moves to a next file.", perLane(func(l *Lane) float64 { return float64(l.Rolls) }), "lane"),
+	counter("journal_waits_total", "Times that a click waited for a next file.", perLane(func(l *Lane) float64 { return float64(l.Waits) }), "lane"),
+	gauge("journal_longest_wait_seconds", "The longest of these waits.", perLane(func(l *Lane) float64 { return l.LongestWait.Seconds() }), "lane"),
+}
+
+var table = []family{
+	gauge("table_links", "Links that are served.", one(func(r *Reading) float64 { return float64(r.Table.Links) })),
+	gauge("table_change", "Number of the newest change that redirects follow.", one(func(r *Reading) float64 { return float64(r.Table.Seq) })),
+	gauge("table_saved_change", "Number of the newest change that is in the table's base file; later ones are in its change log.",
+		one(func(r *Reading) float64 { return float64(r.Table.SavedSeq) })),
+}
+
+var office = []family{
+	gauge("office_open", "1 while links can be managed and reports asked for, 0 while only redirects are served.", officeOnly(func(o *Office) float64 { return truth(o.Open) })),
+	gauge("catalog_change", "Number of the newest change of links. Redirects follow within moments.", openOffice(func(o *Office) float64 { return float64(o.CatalogSeq) })),
+	counter("pipeline_clicks_total", "Clicks brought into the reports.", openOffice(func(o *Office) float64 { return float64(o.Stored) })),
+	counter("pipeline_set_aside_total", "Records that could not be read and were set aside.", openOffice(func(o *Office) float64 { return float64(o.SetAside) })),
+	counter("pipeline_retries_total", "Attempts to store clicks that failed and were made again.", openOffice(func(o *Office) float64 { return float64(o.Retries) })),
+	gauge("pipeline_waiting_clicks", "Clicks that are on disk and not yet in the reports.", openOffice(func(o *Office) float64 { return float64(o.WaitingRecords) })),
+	gauge("pipeline_waiting_bytes", "Size of these clicks.", openOffice(func(o *Office) float64 { return float64(o.WaitingBytes) })),
+	gauge("pipeline_lag_seconds", "Age of the newest reported click while others wait; 0 when nothing waits.", openOffice(func(o *Office) float64 { return o.LagSeconds })),
+}
+
+var surroundings = []family{
+	gauge("disk_free_bytes", "Free space for the data folder.", onDisk(func(d *Disk) float64 { return float64(d.Free) })),
+	gauge("disk_size_bytes", "Size of the disk that the data folder is on.", onDisk(func(d *Disk) float64 { return float64(d.Size) })),
+	gauge("certificate_expiry_timestamp_seconds", "When a certificate ends, by the first of its names; 0 while there is none.", func(r *Reading, emit func(float64, ...string)) {
+		said := map[string]bool{}
+		for _, c := range r.Certs {
+			if !said[c.Name] { // two of one name differ in their keys' kind
+				said[c.Name] = true
+				emit(seconds(c.Expires), c.Name)
+			}
+		}
+	}, "name"),
+}
+
+func one(value func(*Reading) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) { emit(value(r)) }
+}
+
+func perDoor(value func(*Door) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) {
+		for i := range r.Doors {
+			emit(value(&r.Doors[i]), r.Doors[i].Name)
+		}
+	}
+}
+
+func perLane(value func(*Lane) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) {
+		for i := range r.Lanes {
+			emit(value(&r.Lanes[i]), r.Lanes[i].Name)
+		}
+	}
+}
+
+func dropped(r *Reading, emit func(float64, ...string)) {
+	for i := range r.Lanes {
+		l := &r.Lanes[i]
+		emit(float64(l.DroppedFull), l.Name, "full")
+		emit(float64(l.DroppedTooLarge), l.Name, "too_large")
+		emit(float64(l.DroppedFailed), l.Name, "failed")
+		emit(float64(l.DroppedClosed), l.Name, "closed")
+	}
+}
+
+func officeOnly(value func(*Office) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) {
+		if r.Office != nil {
+			emit(value(r.Office))
+		}
+	}
+}
+
+// openOffice leaves its series out while the office is closed: a 0 would say that
+// nothing waits.
+func openOffice(value func(*Office) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) {
+		if r.Office != nil && r.Office.Open {
+			emit(value(r.Office))
+		}
+	}
+}
+
+func onDisk(value func(*Disk) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) {
+		if r.Disk != nil {
+			emit(value(r.Disk))
+		}
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
+
+var _ prometheus.Collector = collector(nil)
