@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -27,6 +28,7 @@ import (
 // -tables names a folder in which the tables are built once and found again.
 var (
 	scaleLinks  = flag.Int("links", 100_000, "size of the largest table that the Scale benchmarks build")
+	scaleFollow = flag.Int("followers", 0, "goroutines that follow links without a pause in ScaleChange; one for each processor when 0")
 	scaleTables = flag.String("tables", "", "folder that keeps the tables of the Scale benchmarks between runs")
 )
 
@@ -274,14 +276,20 @@ func BenchmarkScaleChange(b *testing.B) {
 		before := memory(b, "VmRSS")
 		stop := make(chan struct{})
 		var followers sync.WaitGroup
-		pauses := make([]pauses, runtime.GOMAXPROCS(0))
+		pauses := make([]pauses, cmp.Or(*scaleFollow, runtime.GOMAXPROCS(0)))
 		for i := range pauses {
 			followers.Go(func() { pauses[i].follow(h, n, stop) })
 		}
-		calm := changesUntil(b, h, n, every, func(changes int) bool { return changes >= 90 })
-		for i := range pauses {
-			pauses[i].calm.Store(pauses[i].longest.Swap(0))
+		time.Sleep(2 * time.Second)
+		var alone, calmLongest, longest time.Duration
+		take := func(into *time.Duration) {
+			for i := range pauses {
+				*into = max(*into, time.Duration(pauses[i].longest.Swap(0)))
+			}
 		}
+		take(&alone)
+		calm := changesUntil(b, h, n, every, func(changes int) bool { return changes >= 90 })
+		take(&calmLongest)
 		old, start := h.Current().base, time.Now()
 		merging := changesUntil(b, h, n, every, func(int) bool { return h.Current().base != old })
 		took := time.Since(start)
@@ -290,12 +298,10 @@ func BenchmarkScaleChange(b *testing.B) {
 		followers.Wait()
 		report(b, "calm", calm)
 		report(b, "merging", merging)
-		var calmLongest, longest int64
-		for i := range pauses {
-			calmLongest, longest = max(calmLongest, pauses[i].calm.Load()), max(longest, pauses[i].longest.Load())
-		}
-		b.ReportMetric(float64(calmLongest)/1e6, "calm-longest-pause-ms")
-		b.ReportMetric(float64(longest)/1e6, "merging-longest-pause-ms")
+		take(&longest)
+		b.ReportMetric(float64(alone.Microseconds())/1000, "no-change-longest-pause-ms")
+		b.ReportMetric(float64(calmLongest.Microseconds())/1000, "calm-longest-pause-ms")
+		b.ReportMetric(float64(longest.Microseconds())/1000, "merging-longest-pause-ms")
 		b.ReportMetric(took.Seconds(), "merge-s")
 		b.ReportMetric(before, "before-MiB")
 		b.ReportMetric(memory(b, "VmHWM"), "peak-MiB")
@@ -337,10 +343,10 @@ func changesUntil(b *testing.B, h *Holder, n int, every time.Duration, done func
 
 // pauses is what one follower noticed.
 type pauses struct {
-	visits        int
-	above         [5]int
-	longest, calm atomic.Int64
-	_             [64]byte
+	visits  int
+	above   [5]int
+	longest atomic.Int64 // nanoseconds
+	_       [64]byte
 }
 
 func (p *pauses) follow(h *Holder, n int, stop <-chan struct{}) {
