@@ -29,6 +29,7 @@ const (
 	baseHeaderBytes = 88
 	slotOffsetBits  = 40
 	slotOffsetMask  = 1<<slotOffsetBits - 1
+	hugePageBytes   = 2 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -182,8 +183,8 @@ func (b *base) bodySum(f *os.File) (sum uint32, err error) {
 		return crc32.Checksum(b.file[baseHeaderBytes:], castagnoli), nil
 	}
 	defer b.letGo()
-	for from := 0; from < len(b.file); from += chunkBytes {
-		part := b.file[from:min(from+chunkBytes, len(b.file))]
+	for from := 0; from < len(b.file); from += hugePageBytes {
+		part := b.file[from:min(from+hugePageBytes, len(b.file))]
 		ok, err := populate(part)
 		if err != nil {
 			return 0, err

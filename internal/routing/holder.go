@@ -30,8 +30,9 @@ type Options struct {
 	// OverlayMax is how many changed links are kept beside the base before a new
 	// base is written in the background; 50,000 when zero.
 	OverlayMax int
-	// Pause is called between the steps of writing a base, each of half a
-	// millisecond, so that it takes the time that others leave; runtime.Gosched
+	// Pause is called between the steps of writing a base, each of about a
+	// millisecond. It should sleep as long: a goroutine that merely yields keeps
+	// its processor from looking after what waits at another. It is runtime.Gosched
 	// when nil.
 	Pause  func()
 	Logger *slog.Logger

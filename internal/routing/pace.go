@@ -15,9 +15,14 @@ type pace struct {
 	mode  atomic.Int32
 }
 
-// workPerStep is how many links are compiled, copied or indexed in one step: about
-// half a millisecond.
-const workPerStep = 2048
+const (
+	// workPerStep is how many links are copied or indexed in one step, which takes
+	// about a millisecond. Between two busy event loops a step has its turn every
+	// 10 ms or so: shorter ones would make a merge of ten million links take minutes.
+	workPerStep = 8192
+	// workPerChunk is what a chunk on its way to the file counts for.
+	workPerChunk = workPerStep / 4
+)
 
 // What becomes of the work.
 const (

@@ -269,7 +269,7 @@ func BenchmarkScaleChange(b *testing.B) {
 		}
 		dir = scratch
 	}
-	h := openHolder(b, Options{Dir: dir, OverlayMax: 100})
+	h := openHolder(b, Options{Dir: dir, OverlayMax: 100, Pause: func() { time.Sleep(time.Millisecond / 2) }})
 	visitAll(b, h, n)
 	for b.Loop() {
 		resetPeak(b)
