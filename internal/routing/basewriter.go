@@ -173,7 +173,9 @@ func (bw *baseWriter) writeIndex() (err error) {
 		return fmt.Errorf("there is no memory for the index of %d links: %w", bw.links, err)
 	}
 	defer func() { err = errors.Join(err, unix.Munmap(index)) }()
-	adviseHuge(index)
+	if err := bw.touch(index); err != nil {
+		return err
+	}
 	mask := uint64(bw.header.slots - 1)
 	err = bw.eachName(func(hash uint64, offset int64) {
 		i := hash & mask
@@ -186,6 +188,20 @@ func (bw *baseWriter) writeIndex() (err error) {
 		return err
 	}
 	return bw.write(index)
+}
+
+// touch makes the kernel find memory for the index bit by bit: filling it begins
+// everywhere at once, and finding all of it in one step can take 40 ms.
+func (bw *baseWriter) touch(index []byte) error {
+	for at := 0; at < len(index); at += 4096 {
+		index[at] = 0
+		if at%chunkBytes == 0 {
+			if err := bw.pace.did(workPerChunk); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // recordHeadMax is how far into a record its name can reach: two numbers, the site

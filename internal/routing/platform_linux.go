@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adviseHuge asks for pages of 2 MiB, for a mapped file and for memory alike. It is a
-// wish: without them look-ups take a little longer.
+// adviseHuge asks for pages of 2 MiB for a mapped file. It is a wish: without them
+// look-ups take a little longer.
 func adviseHuge(m []byte) { _ = unix.Madvise(m, unix.MADV_HUGEPAGE) }
 
 // populate brings a part of a mapped file into memory and, unlike a plain read of
