@@ -31,7 +31,7 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if p.tables, err = routing.Open(routing.Options{Dir: a.folder.at("table"), Logger: a.options.Logger}); err != nil {
+	if p.tables, err = routing.Open(routing.Options{Dir: a.folder.at("table"), Pause: pauseOfMerge, Logger: a.options.Logger}); err != nil {
 		return nil, err
 	}
 	if p.loops = cfg.Loops; p.loops == 0 {
@@ -83,3 +83,8 @@ func (p *dataPlane) close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// pauseOfMerge gives the processor away for as long as a step of writing the routing
+// table takes. It must be a real sleep: a goroutine that only yields keeps its
+// processor from taking over what waits at another.
+func pauseOfMerge() { time.Sleep(time.Millisecond / 2) }

@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +17,7 @@ import (
 //
 //	| magic 8 | version 4 | header checksum 4 | body checksum 4 | 0 4 | seq 8 |
 //	| records end 8 | slots 8 | index offset 8 | world offset 8 | file end 8 | links 8 |
-//	| records … | padding to 8 | index: slots × 8 | world: JSON |
+//	| records … | padding to 64 | index: slots × 8 | world: JSON |
 //
 // A slot is 0 when empty, else the upper 24 bits of the name's hash and the
 // record's offset in the file, 40 bits. Probing is linear from hash mod slots;
@@ -31,6 +29,7 @@ const (
 	baseHeaderBytes = 88
 	slotOffsetBits  = 40
 	slotOffsetMask  = 1<<slotOffsetBits - 1
+	hugePageBytes   = 2 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -93,141 +92,6 @@ func (b *base) each(fn func(record []byte) error) error {
 		}
 	}
 	return nil
-}
-
-// baseWriter writes a new base beside the old one, record by record; memory grows
-// by 16 bytes a link.
-type baseWriter struct {
-	f     *os.File
-	path  string
-	w     *bufio.Writer
-	at    int64
-	names []slotName
-	tmp   []byte
-	// header of the sealed file.
-	header baseHeader
-}
-
-type slotName struct {
-	hash   uint64
-	offset int64
-}
-
-func newBaseWriter(path string) (*baseWriter, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
-	if err != nil {
-		return nil, fmt.Errorf("the routing table cannot be written: %w", err)
-	}
-	bw := &baseWriter{f: f, path: path, w: bufio.NewWriterSize(f, 1<<20)}
-	return bw, bw.write(make([]byte, baseHeaderBytes))
-}
-
-func (bw *baseWriter) write(b []byte) error {
-	n, err := bw.w.Write(b)
-	bw.at += int64(n)
-	return err
-}
-
-// add appends a compiled record.
-func (bw *baseWriter) add(record []byte) error {
-	site, slug, _ := recordName(record)
-	bw.names = append(bw.names, slotName{hashName(site, slug), bw.at})
-	bw.tmp = binary.AppendUvarint(bw.tmp[:0], uint64(len(record)))
-	if err := bw.write(bw.tmp); err != nil {
-		return err
-	}
-	return bw.write(record)
-}
-
-// seal completes the file and makes its contents durable. It still has its
-// temporary name: whoever holds the table's lock decides whether it gets its own.
-func (bw *baseWriter) seal(seq int64, w *world) error {
-	bw.header = baseHeader{seq: seq, links: int64(len(bw.names)), recordsEnd: bw.at}
-	h := &bw.header
-	if err := bw.write(make([]byte, -bw.at&7)); err != nil {
-		return err
-	}
-	h.index, h.slots = bw.at, slotsFor(h.links)
-	if err := bw.writeIndex(h.slots); err != nil {
-		return err
-	}
-	h.world = bw.at
-	doc, err := json.Marshal(w.file())
-	if err != nil {
-		return err
-	}
-	if err := bw.write(doc); err != nil {
-		return err
-	}
-	h.end = bw.at
-	if err := bw.w.Flush(); err != nil {
-		return err
-	}
-	if h.bodySum, err = bodySum(bw.f); err != nil {
-		return err
-	}
-	if _, err := bw.f.WriteAt(h.bytes(), 0); err != nil {
-		return err
-	}
-	return bw.f.Sync()
-}
-
-// install gives a sealed file its name and opens it.
-func (bw *baseWriter) install() (*base, error) {
-	defer bw.discard()
-	b, err := mapBase(bw.f, bw.header)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Rename(bw.f.Name(), bw.path); err != nil {
-		return nil, err
-	}
-	return b, syncDir(filepath.Dir(bw.path))
-}
-
-// discard closes the file and removes it if it was not given its name.
-func (bw *baseWriter) discard() {
-	_ = os.Remove(bw.f.Name())
-	_ = bw.f.Close()
-}
-
-func slotsFor(links int64) int64 {
-	slots := int64(8)
-	for slots*3 < links*4 {
-		slots *= 2
-	}
-	return slots
-}
-
-func (bw *baseWriter) writeIndex(slots int64) error {
-	index := make([]uint64, slots)
-	mask := uint64(slots - 1)
-	for _, n := range bw.names {
-		i := n.hash & mask
-		for index[i] != 0 {
-			i = (i + 1) & mask
-		}
-		index[i] = n.hash&^slotOffsetMask | uint64(n.offset)
-	}
-	bw.names = nil
-	for _, slot := range index {
-		bw.tmp = binary.LittleEndian.AppendUint64(bw.tmp[:0], slot)
-		if err := bw.write(bw.tmp); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bodySum reads the file past its header through a small buffer, so that checking
-// a large table leaves no trace in this process's memory.
-func bodySum(f *os.File) (sum uint32, err error) {
-	if _, err := f.Seek(baseHeaderBytes, io.SeekStart); err != nil {
-		return 0, err
-	}
-	h := crc32.New(castagnoli)
-	_, err = io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 1<<20))
-	return h.Sum32(), err
 }
 
 func (h baseHeader) bytes() []byte {
@@ -297,14 +161,50 @@ func checkBase(f *os.File) (*base, error) {
 	if info.Size() != h.end {
 		return nil, fmt.Errorf("it has %d bytes instead of %d", info.Size(), h.end)
 	}
-	sum, err := bodySum(f)
+	b, err := mapBase(f, h)
 	if err != nil {
 		return nil, err
+	}
+	sum, err := b.bodySum(f)
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be read: %w", err)
 	}
 	if sum != h.bodySum {
 		return nil, errors.New("its contents are damaged (checksum)")
 	}
-	return mapBase(f, h)
+	return b, nil
+}
+
+// bodySum is the checksum of everything after the header. It reads the file as
+// look-ups will, in large pages where the system has them, and lets go of each page:
+// checking a large table leaves no trace in this process's memory.
+func (b *base) bodySum(f *os.File) (sum uint32, err error) {
+	if b.mask == 0 {
+		return crc32.Checksum(b.file[baseHeaderBytes:], castagnoli), nil
+	}
+	defer b.letGo()
+	for from := 0; from < len(b.file); from += hugePageBytes {
+		part := b.file[from:min(from+hugePageBytes, len(b.file))]
+		ok, err := populate(part)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			return readSum(f)
+		}
+		sum = crc32.Update(sum, castagnoli, part[max(baseHeaderBytes-from, 0):])
+	}
+	return sum, nil
+}
+
+// readSum is bodySum by plain reading.
+func readSum(f *os.File) (sum uint32, err error) {
+	if _, err := f.Seek(baseHeaderBytes, io.SeekStart); err != nil {
+		return 0, err
+	}
+	h := crc32.New(castagnoli)
+	_, err = io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 1<<20))
+	return h.Sum32(), err
 }
 
 // mapBase maps the file for reading. The mapping is released when the last table
@@ -321,9 +221,19 @@ func mapBase(f *os.File, h baseHeader) (*base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be mapped: %w", err)
 	}
+	adviseHuge(file)
 	b := &base{file: file, header: h, index: file[h.index:h.world], mask: uint64(h.slots - 1)}
 	runtime.AddCleanup(b, func(m []byte) { _ = unix.Munmap(m) }, file)
 	return b, nil
+}
+
+// letGo gives the pages of a base back that is not the current one any more, before
+// the garbage collector finds out. Who still reads it gets them again.
+func (b *base) letGo() {
+	if b.mask != 0 {
+		_ = unix.Madvise(b.file, unix.MADV_DONTNEED)
+	}
+	runtime.KeepAlive(b)
 }
 
 func syncDir(dir string) error {

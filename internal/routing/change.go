@@ -43,7 +43,7 @@ func (t *Table) with(changes []Change) (*Table, error) {
 		s.seq = max(s.seq, changes[i].Seq)
 	}
 	return &Table{seq: s.seq, world: s.world, base: t.base, overlay: s.overlay.done(),
-		changed: t.changed + s.overlay.added, links: s.links}, nil
+		changed: t.changed + s.overlay.added, frozen: t.frozen, links: s.links}, nil
 }
 
 // step is a table in the making.
@@ -106,6 +106,9 @@ func (s *step) dropLink(n *LinkName) {
 func (s *step) set(site uint16, slug string, record []byte) {
 	hash := hashName(site, slug)
 	old, changed := s.overlay.get(hash, site, slug)
+	if !changed {
+		old, changed = s.from.frozen.get(hash, site, slug)
+	}
 	if !changed {
 		old = s.from.base.find(hash, site, slug)
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strconv"
 )
 
@@ -62,7 +61,7 @@ func openChangeLog(path string, base int64, apply func([]Change) error, logger *
 // cut removes what follows the last whole line, and gives an empty log its head.
 func (l *changeLog) cut(base int64) error {
 	if l.size == 0 {
-		return l.restart(base, false)
+		return l.restart(base)
 	}
 	if err := l.f.Truncate(l.size); err != nil {
 		return err
@@ -83,14 +82,49 @@ func (l *changeLog) replay(base int64, apply func([]Change) error) error {
 		return fmt.Errorf("%w: it begins after change %d, the table ends at %d", errOtherBase, after, base)
 	}
 	l.size = head
-	return eachBatch(r, func(changes []Change, bytes int64) error {
-		if err := apply(changes); err != nil {
-			return err
-		}
-		l.seq = max(l.seq, lastSeq(changes))
-		l.size += bytes
+	p := replay{log: l, apply: apply}
+	err = eachBatch(r, p.add)
+	return firstError(p.flush(), err)
+}
+
+// replay applies many batches at once: a table made for each would take longer than
+// reading them.
+type replay struct {
+	log     *changeLog
+	apply   func([]Change) error
+	changes []Change
+	ends    []int   // of the batches in changes
+	sizes   []int64 // of the batches in the file
+}
+
+const replayedTogether = 4096
+
+func (p *replay) add(changes []Change, size int64) error {
+	p.changes = append(p.changes, changes...)
+	p.ends, p.sizes = append(p.ends, len(p.changes)), append(p.sizes, size)
+	if len(p.changes) < replayedTogether {
 		return nil
-	})
+	}
+	return p.flush()
+}
+
+// flush applies what was gathered; when it cannot be served as a whole, one batch
+// after the other, up to the one that cannot.
+func (p *replay) flush() error {
+	err := p.apply(p.changes)
+	for i, from := 0, 0; i < len(p.ends); i++ {
+		batch := p.changes[from:p.ends[i]]
+		from = p.ends[i]
+		if err != nil {
+			if err := p.apply(batch); err != nil {
+				return err
+			}
+		}
+		p.log.seq = max(p.log.seq, lastSeq(batch))
+		p.log.size += p.sizes[i]
+	}
+	p.changes, p.ends, p.sizes = nil, nil, nil
+	return nil
 }
 
 // readHead reads the first line; size is 0 when there is no whole one.
@@ -206,56 +240,6 @@ func (l *changeLog) append(changes []Change) error {
 	l.size += int64(n)
 	l.seq = max(l.seq, lastSeq(changes))
 	return nil
-}
-
-// restart begins a log that continues from seq. With keep, what the old one holds
-// beyond seq moves over.
-func (l *changeLog) restart(seq int64, keep bool) error {
-	next, err := os.CreateTemp(filepath.Dir(l.path), filepath.Base(l.path)+".new-*")
-	if err != nil {
-		return err
-	}
-	size, err := l.copyAfter(next, seq, keep)
-	if err == nil {
-		err = next.Sync()
-	}
-	if err == nil {
-		err = os.Rename(next.Name(), l.path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(next.Name()), next.Close())
-	}
-	_ = l.f.Close() // replaced; a broken log has closed it already
-	l.f, l.size = next, size
-	if l.seq < seq || !keep {
-		l.seq = seq
-	}
-	return syncDir(filepath.Dir(l.path))
-}
-
-func (l *changeLog) copyAfter(to io.Writer, seq int64, keep bool) (size int64, err error) {
-	w := bufio.NewWriter(to)
-	n, err := writeLine(w, logHead{After: seq})
-	size = int64(n)
-	if err != nil || !keep {
-		return size, errors.Join(err, w.Flush())
-	}
-	if _, err := l.f.Seek(0, io.SeekStart); err != nil {
-		return 0, err
-	}
-	r := bufio.NewReaderSize(io.LimitReader(l.f, l.size), 1<<16)
-	if _, _, err := readHead(r); err != nil {
-		return 0, err
-	}
-	err = eachBatch(r, func(changes []Change, _ int64) error {
-		if lastSeq(changes) <= seq {
-			return nil
-		}
-		n, err := writeLine(w, changes)
-		size += int64(n)
-		return err
-	})
-	return size, errors.Join(err, w.Flush())
 }
 
 func (l *changeLog) close() error {

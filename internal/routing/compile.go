@@ -67,6 +67,9 @@ func (w *world) compile(l *affiliate.Link) ([]byte, error) {
 // servable refuses what a redirect could not be made of. The catalog validates
 // links; this keeps a fault there from becoming a crash here.
 func servable(l *affiliate.Link) error {
+	if len(l.Slug) > affiliate.SlugBytesMax {
+		return fmt.Errorf("its name is longer than %d bytes", affiliate.SlugBytesMax)
+	}
 	if err := shareable(l.Destinations); err != nil {
 		return err
 	}

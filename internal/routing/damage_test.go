@@ -227,7 +227,7 @@ func TestLogWithoutHoles(t *testing.T) {
 	if l.seq != 1 {
 		t.Errorf("it says that it holds change %d", l.seq)
 	}
-	if err := l.restart(3, false); err != nil {
+	if err := l.restart(3); err != nil {
 		t.Fatal(err)
 	}
 	l.broken = nil // a base holds change 3 now

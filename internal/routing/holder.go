@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-
-	"github.com/sluicehq/sluice/internal/affiliate"
 )
 
 // Holder publishes the current table and keeps it on disk. Current may be called
@@ -21,7 +19,7 @@ type Holder struct {
 
 	mu      sync.Mutex // guards what follows and the order of changes
 	log     *changeLog
-	merging chan struct{} // closed when the merge under way ends; nil for none
+	merging *merge // under way; nil for none
 	closed  bool
 }
 
@@ -32,7 +30,12 @@ type Options struct {
 	// OverlayMax is how many changed links are kept beside the base before a new
 	// base is written in the background; 50,000 when zero.
 	OverlayMax int
-	Logger     *slog.Logger
+	// Pause is called between the steps of writing a base, each of about a
+	// millisecond. It should sleep as long: a goroutine that merely yields keeps
+	// its processor from looking after what waits at another. It is runtime.Gosched
+	// when nil.
+	Pause  func()
+	Logger *slog.Logger
 }
 
 const (
@@ -147,126 +150,9 @@ func (h *Holder) Apply(changes []Change) error {
 	}
 	h.current.Store(next)
 	if h.merging == nil && (next.changed > h.options.OverlayMax || h.log.broken != nil) {
-		h.merging = make(chan struct{})
-		go h.merge(next)
+		go h.run(h.beginMerge())
 	}
 	return nil
-}
-
-// merge writes a table's base and overlay into a new base. Changes go on meanwhile;
-// those that came after the merge began stay in the overlay.
-func (h *Holder) merge(from *Table) {
-	bw, err := from.write(h.path())
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	close(h.merging)
-	h.merging = nil
-	if err == nil && h.Current().base != from.base {
-		bw.discard() // a rebuilt table has come; the old one must not replace it
-		return
-	}
-	if err == nil {
-		err = h.install(bw, from)
-	}
-	if err != nil {
-		h.options.Logger.Error("the routing table could not be saved; it will be tried again at the next change",
-			"file", h.path(), "reason", err)
-	}
-}
-
-// install makes a written base the current one. The caller holds the lock.
-func (h *Holder) install(bw *baseWriter, from *Table) error {
-	b, err := bw.install()
-	if err != nil {
-		return err
-	}
-	h.adopt(b, from)
-	return nil
-}
-
-// adopt puts the current table on a new base that holds everything up to from.
-func (h *Holder) adopt(b *base, from *Table) {
-	now := h.Current()
-	e := shards[[]byte]{}.edit()
-	now.overlay.each(func(n name, record []byte) {
-		hash := hashName(n.site, n.slug)
-		if old, ok := from.overlay.get(hash, n.site, n.slug); !ok || !same(old, record) {
-			e.set(hash, n.site, n.slug, record)
-		}
-	})
-	h.current.Store(&Table{seq: now.seq, world: now.world, base: b, overlay: e.done(), changed: e.added, links: now.links})
-	if err := h.log.restart(b.header.seq, now.seq != b.header.seq); err != nil {
-		h.options.Logger.Error("the log of link changes could not be shortened", "file", h.log.path, "reason", err)
-	} else if now.seq == b.header.seq {
-		h.log.broken = nil
-	}
-}
-
-// same says that two overlay values are one and the same record.
-func same(a, b []byte) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
-}
-
-// write saves the table as a base beside path, sealed but without its name.
-func (t *Table) write(path string) (*baseWriter, error) {
-	bw, err := newBaseWriter(path)
-	if err != nil {
-		return nil, err
-	}
-	if err = t.each(bw.add); err == nil {
-		err = bw.seal(t.seq, t.world)
-	}
-	if err != nil {
-		bw.discard()
-		return nil, err
-	}
-	return bw, nil
-}
-
-// each calls fn with every record of the table.
-func (t *Table) each(fn func(record []byte) error) (err error) {
-	err = t.base.each(func(record []byte) error {
-		site, slug, _ := recordName(record)
-		if _, changed := t.overlay.get(hashName(site, slug), site, slug); changed {
-			return nil
-		}
-		return fn(record)
-	})
-	t.overlay.each(func(_ name, record []byte) {
-		if record != nil && err == nil {
-			err = fn(record)
-		}
-	})
-	return err
-}
-
-// Save writes the current table as a base now and waits for it. Changes wait too.
-func (h *Holder) Save() error {
-	h.lockIdle()
-	defer h.mu.Unlock()
-	if h.closed {
-		return errClosed
-	}
-	t := h.Current()
-	if t.changed == 0 && t.base.header.seq == t.seq {
-		return nil
-	}
-	bw, err := t.write(h.path())
-	if err != nil {
-		return err
-	}
-	return h.install(bw, t)
-}
-
-// lockIdle takes the lock at a moment when no merge is under way.
-func (h *Holder) lockIdle() {
-	h.mu.Lock()
-	for h.merging != nil {
-		ended := h.merging
-		h.mu.Unlock()
-		<-ended
-		h.mu.Lock()
-	}
 }
 
 // Saved says up to which change the table is on disk.
@@ -276,9 +162,15 @@ func (h *Holder) Saved() int64 {
 	return max(h.Current().base.header.seq, h.log.seq)
 }
 
-// Close waits for a merge under way and closes the log. The current table stays
-// usable; changes are refused.
+// Close closes the log. The current table stays usable; changes are refused. A merge
+// under way is given up, for the log has what it would have saved, or is waited for
+// when the log has not.
 func (h *Holder) Close() error {
+	h.mu.Lock()
+	if h.merging != nil && h.log.broken == nil {
+		h.merging.pace.abandon()
+	}
+	h.mu.Unlock()
 	h.lockIdle()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -286,69 +178,4 @@ func (h *Holder) Close() error {
 	}
 	h.closed = true
 	return h.log.close()
-}
-
-// Rebuild fills a new table from a complete account of all links, and replaces the
-// current one when it is complete. Until then visitors are served from the old.
-type Rebuild struct {
-	h     *Holder
-	world *world
-	bw    *baseWriter
-}
-
-// Rebuild begins a new table.
-func (h *Holder) Rebuild() (*Rebuild, error) {
-	bw, err := newBaseWriter(h.path())
-	if err != nil {
-		return nil, err
-	}
-	return &Rebuild{h: h, world: newWorld(), bw: bw}, nil
-}
-
-// Site, Program and Partner must come before the links that name them.
-func (r *Rebuild) Site(s affiliate.Site)       { r.world.putSite(s) }
-func (r *Rebuild) Program(p affiliate.Program) { r.world.putProgram(p) }
-func (r *Rebuild) Partner(p affiliate.Partner) { r.world.putPartner(p) }
-
-// Link adds a link. No two links may have the same site and slug.
-func (r *Rebuild) Link(l *affiliate.Link) error {
-	record, err := r.world.compile(l)
-	if err != nil {
-		return err
-	}
-	return r.bw.add(record)
-}
-
-// Discard gives up.
-func (r *Rebuild) Discard() { r.bw.discard() }
-
-// Publish replaces the current table by the new one, which holds everything up to
-// the change seq and nothing else: whatever was applied beyond it since the account
-// was taken must be applied again, and what is on disk is what is served.
-func (r *Rebuild) Publish(seq int64) error {
-	if err := r.bw.seal(seq, r.world); err != nil {
-		r.bw.discard()
-		return err
-	}
-	h := r.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		r.bw.discard()
-		return errClosed
-	}
-	// The log goes first: with the old base it is a hole that Open notices, while
-	// an old log on the new base could bring back what the rebuild left out.
-	if err := h.log.restart(seq, false); err != nil {
-		r.bw.discard()
-		return err
-	}
-	b, err := r.bw.install()
-	if err != nil {
-		h.log.broken = err
-		return err
-	}
-	h.log.broken = nil
-	h.current.Store(&Table{seq: seq, world: r.world, base: b, links: int(b.header.links)})
-	return nil
 }

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -217,10 +218,13 @@ func TestRebuildDuringMerge(t *testing.T) {
 	if err := h.Apply([]Change{{Seq: 1, Site: site("main")}, {Seq: 2, Link: link(1, "old", "https://shop.example/old")}}); err != nil {
 		t.Fatal(err)
 	}
-	from := h.Current()
 	h.mu.Lock()
-	h.merging = make(chan struct{})
+	m := h.beginMerge()
 	h.mu.Unlock()
+	bw, err := m.from.write(h.path(), m.pace)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, err := h.Rebuild()
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +236,11 @@ func TestRebuildDuringMerge(t *testing.T) {
 	if err := r.Publish(3); err != nil {
 		t.Fatal(err)
 	}
-	h.merge(from)
+	h.mu.Lock()
+	if err := h.finish(m, bw, nil, nil); !errors.Is(err, errAbandoned) {
+		t.Errorf("the merge ended with %v", err)
+	}
+	h.mu.Unlock()
 	for _, when := range []string{"at once", "after a restart"} {
 		if got := leads(h.Current(), "new"); got != "https://shop.example/new" {
 			t.Errorf("%s: new leads to %q", when, got)

@@ -7,7 +7,8 @@
 // pointer, usually a memory-mapped file: an open-addressing index into records
 // packed one after the other. The overlay is a small persistent map of what has
 // changed since; a change copies one shard of it, however many links there are.
-// When the overlay has grown, a new base is written in the background.
+// When the overlay has grown, a new base is written in the background, in small
+// steps; what changes meanwhile goes into a second overlay on top.
 //
 // Everything is also on disk: the base, and a log of the changes since. A process
 // that finds its folder serves at once, with no other part of Sluice alive.
@@ -28,6 +29,7 @@ type Table struct {
 	base    *base
 	overlay shards[[]byte] // compiled record, or nil for a link that is gone
 	changed int            // entries in overlay
+	frozen  shards[[]byte] // what the overlay held when the merge under way began
 	links   int
 }
 
@@ -118,12 +120,47 @@ func (t *Table) find(site uint16, name string) (record []byte, slug, partner str
 // lookup returns the compiled record of a canonical slug, or nil.
 func (t *Table) lookup(site uint16, slug string) []byte {
 	h := hashName(site, slug)
-	if t.changed > 0 {
-		if record, ok := t.overlay.get(h, site, slug); ok {
-			return record
-		}
+	if record, ok := t.changedTo(h, site, slug); ok {
+		return record
 	}
 	return t.base.find(h, site, slug)
+}
+
+// changedTo returns what a link has become since the base was written; ok is false
+// for a link that has not changed.
+func (t *Table) changedTo(hash uint64, site uint16, slug string) (record []byte, ok bool) {
+	if t.changed > 0 {
+		if record, ok = t.overlay.get(hash, site, slug); ok {
+			return record, true
+		}
+	}
+	return t.frozen.get(hash, site, slug)
+}
+
+// freeze returns the table with an empty overlay on top of the one it has: what a
+// merge writes is told from what comes after it.
+func (t *Table) freeze() *Table {
+	next := *t
+	next.frozen, next.overlay, next.changed = t.overlay, shards[[]byte]{}, 0
+	return &next
+}
+
+// thaw undoes freeze when the merge has failed.
+func (t *Table) thaw() *Table {
+	e := t.frozen.edit()
+	changed := 0
+	t.frozen.each(func(name, []byte) { changed++ })
+	t.overlay.each(func(n name, record []byte) { e.set(hashName(n.site, n.slug), n.site, n.slug, record) })
+	next := *t
+	next.frozen, next.overlay, next.changed = shards[[]byte]{}, e.done(), changed+e.added
+	return &next
+}
+
+// rebase returns the table on a base that holds what was frozen.
+func (t *Table) rebase(b *base) *Table {
+	next := *t
+	next.base, next.frozen = b, shards[[]byte]{}
+	return &next
 }
 
 // hashName is the hash of a name in index and overlay. It is part of the base's

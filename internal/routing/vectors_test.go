@@ -141,7 +141,7 @@ func emptyTable() *Table { return &Table{world: newWorld(), base: emptyBase} }
 // onlyBase is the table as a start from disk would find it.
 func onlyBase(t testing.TB, from *Table) *Table {
 	t.Helper()
-	bw, err := from.write(filepath.Join(t.TempDir(), "table"))
+	bw, err := from.write(filepath.Join(t.TempDir(), "table"), newPace(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
