@@ -97,15 +97,18 @@ func (h *Holder) setAside(reason error) {
 
 // openLog replays the changes since the base was written.
 func (h *Holder) openLog() (err error) {
-	h.log, err = openChangeLog(h.path()+".changes", h.Current().seq, func(changes []Change) error {
-		next, err := h.Current().with(h.Current().fresh(changes))
-		if err != nil {
-			return err
-		}
-		h.current.Store(next)
-		return nil
-	}, h.options.Logger)
+	h.log, err = openChangeLog(h.path()+".changes", h.Current().seq, h.replayed, h.options.Logger)
 	return err
+}
+
+// replayed applies changes that are in the log already.
+func (h *Holder) replayed(changes []Change) error {
+	next, err := h.Current().with(h.Current().fresh(changes))
+	if err != nil {
+		return err
+	}
+	h.current.Store(next)
+	return nil
 }
 
 // Current returns the table that holds now.
