@@ -62,7 +62,7 @@ func (a *App) firstLogin(ctx context.Context) (code string, err error) {
 
 // address is where a door really listens.
 func (l *listeners) address(name string) string {
-	for _, d := range l.doors {
+	for _, d := range l.list() {
 		if d.name == name {
 			return d.address.String()
 		}

@@ -32,6 +32,9 @@ type Options struct {
 	Logger  *slog.Logger
 	// Out gets the addresses and the first login.
 	Out io.Writer
+	// Succeed takes over from the process that has the data folder, if there is one,
+	// without a visitor noticing.
+	Succeed bool
 	// Offline opens no listener: the caller uses Handler. The back office must
 	// open, or Build fails.
 	Offline bool
@@ -44,8 +47,10 @@ type App struct {
 	options Options
 	started time.Time
 
-	folder *folder
-	plane  *dataPlane
+	predecessor *predecessor // nil for none
+	succession  succession
+	folder      *folder
+	plane       *dataPlane
 
 	ops        operations
 	office     officeDoor
@@ -70,13 +75,18 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	if cfg.Role == config.Redirect && o.Offline {
 		return nil, fmt.Errorf("role: a process that is %q has no back office to work with; set it to %q, or leave it out", cfg.Role, config.All)
 	}
-	a := &App{config: cfg, options: o, started: o.Now()}
+	a := &App{config: cfg, options: o, started: o.Now(), succession: succession{begun: make(chan struct{})}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	if a.folder, err = openFolder(cfg.Data); err != nil {
+	if o.Succeed {
+		if a.predecessor, err = askToSucceed(cfg.Data); err != nil {
+			return nil, err
+		}
+	}
+	if a.folder, err = openFolder(cfg.Data, a.predecessor); err != nil {
 		return nil, err
 	}
 	if a.plane, err = openDataPlane(a); err != nil {
@@ -106,11 +116,10 @@ func (a *App) Analytics() analytics.Engine { return a.office.get().analytics }
 // In the role of config.Redirect there is no back office: visitors are served from
 // the saved table, and their clicks stay in the journal for a later process.
 func (a *App) Run(ctx context.Context) error {
-	l, err := a.listen()
+	l, err := a.listen(ctx)
 	if err != nil {
 		return err
 	}
-	failed := l.serve()
 	defer a.watchAlarms()()
 	officeDone := make(chan struct{})
 	officeContext, stopOffice := context.WithCancel(ctx)
@@ -118,7 +127,7 @@ func (a *App) Run(ctx context.Context) error {
 		defer close(officeDone)
 		if a.hasOffice() {
 			if err := a.keepOpeningOffice(officeContext); err != nil {
-				failed <- err
+				l.failed <- err
 			}
 		}
 		a.announce(officeContext, l)
@@ -126,11 +135,21 @@ func (a *App) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		err = nil
-	case err = <-failed:
+	case err = <-l.failed:
+	case <-a.succession.begun:
+		a.leave(l)
 	}
 	stopOffice()
 	<-officeDone
 	return errors.Join(err, a.stop(l))
+}
+
+// leave lets visitors end their connections: a successor has taken over the doors.
+func (a *App) leave(l *listeners) {
+	a.printf("Another process has taken over; this one ends when its visitors have gone, after %s at the latest.\n", a.config.LeaveTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.config.LeaveTimeout))
+	defer cancel()
+	l.leave(ctx)
 }
 
 // hasOffice says whether this process manages links and makes reports.
@@ -167,6 +186,14 @@ func (a *App) Close() error {
 	if a.folder != nil {
 		errs = append(errs, a.folder.close())
 		a.folder = nil
+	}
+	if a.predecessor != nil {
+		errs = append(errs, ignoreClosed(a.predecessor.close()))
+		a.predecessor = nil
+	}
+	if conn := a.succession.conn; conn != nil {
+		errs = append(errs, ignoreClosed(conn.Close())) // the successor may begin
+		a.succession.conn = nil
 	}
 	return errors.Join(errs...)
 }

@@ -47,6 +47,7 @@ type process struct {
 	admin string
 	links string
 	stop  func()
+	ended func() // waits until it has ended
 }
 
 func settings(dir string) config.Config {
@@ -71,12 +72,15 @@ func startWith(t *testing.T, cfg config.Config, logger *slog.Logger) *process {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	p.stop = sync.OnceFunc(func() {
-		cancel()
+	p.ended = sync.OnceFunc(func() {
 		if err := errors.Join(<-done, a.Close()); err != nil {
 			t.Error(err)
 		}
 	})
+	p.stop = func() {
+		cancel()
+		p.ended()
+	}
 	t.Cleanup(p.stop)
 	p.admin = p.find(`(?:dashboard|health)\s+(http://[^/\s]+)/`)
 	p.links = p.find(`links\s+(http://\S+)/go/`)

@@ -31,7 +31,11 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if p.tables, err = routing.Open(routing.Options{Dir: a.folder.at("table"), Pause: pauseOfMerge, Logger: a.options.Logger}); err != nil {
+	openTable := routing.Open
+	if a.predecessor != nil { // it still writes the table
+		openTable = routing.Peek
+	}
+	if p.tables, err = openTable(routing.Options{Dir: a.folder.at("table"), Pause: pauseOfMerge, Logger: a.options.Logger}); err != nil {
 		return nil, err
 	}
 	if p.loops = cfg.Loops; p.loops == 0 {

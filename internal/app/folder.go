@@ -46,8 +46,9 @@ func (f *folder) at(parts ...string) string {
 	return filepath.Join(append([]string{f.path}, parts...)...)
 }
 
-// openFolder creates the folder when it is missing, and takes its lock.
-func openFolder(path string) (*folder, error) {
+// openFolder creates the folder when it is missing, and takes its lock, or shares the
+// predecessor's.
+func openFolder(path string, before *predecessor) (*folder, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder %s cannot be made: %w; choose another with --data", path, err)
 	}
@@ -55,7 +56,9 @@ func openFolder(path string) (*folder, error) {
 	if err := f.checkFormat(); err != nil {
 		return nil, err
 	}
-	if err := f.takeLock(); err != nil {
+	if before != nil {
+		f.lock, before.lock = before.lock, nil // one lock, which ends when both have let go
+	} else if err := f.takeLock(); err != nil {
 		return nil, err
 	}
 	if err := f.writeFormat(); err != nil {
@@ -131,14 +134,19 @@ func (f *folder) takeLock() error {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		holder, _ := os.ReadFile(f.at("lock"))
 		_ = lock.Close()
-		return fmt.Errorf("%w: %s is used by another Sluice (process %s); stop that one, or choose another folder with --data",
+		return fmt.Errorf("%w: %s is used by another Sluice (process %s); stop that one, take over from it with --replace, or choose another folder with --data",
 			ErrInUse, f.path, strings.TrimSpace(string(holder)))
 	}
 	f.lock = lock
-	if err := lock.Truncate(0); err != nil {
+	return f.signLock()
+}
+
+// signLock writes into the lock who holds it.
+func (f *folder) signLock() error {
+	if err := f.lock.Truncate(0); err != nil {
 		return f.unwritable(err)
 	}
-	if _, err := fmt.Fprintf(lock, "%d\n", os.Getpid()); err != nil {
+	if _, err := f.lock.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0); err != nil {
 		return f.unwritable(err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -24,51 +25,97 @@ import (
 // listeners are the doors of the process, in the order in which they were opened:
 // visitors first.
 type listeners struct {
-	doors []door
+	mu     sync.Mutex
+	doors  []door
+	failed chan error // the first failure of each
 }
+
+// doorsMax is how many doors there can be.
+const doorsMax = 8
 
 // door is one way in.
 type door struct {
-	name    string
-	address net.Addr
+	name       string
+	configured string // its address in the configuration
+	address    net.Addr
 	// serve answers until shutdown is called; then it returns nil.
 	serve func() error
 	// shutdown stops accepting and lets who is inside finish.
 	shutdown func(context.Context) error
+	// leave stops accepting and waits until all have gone by themselves; nil for
+	// doors that cannot wait.
+	leave func(context.Context) error
+	// sockets are copies of the listening ones, for a successor; nil for doors that
+	// it opens anew.
+	sockets func() ([]*os.File, error)
 }
 
-// listen opens every door or none.
-func (a *App) listen() (_ *listeners, err error) {
-	l := &listeners{}
+// open begins to answer on a door.
+func (l *listeners) open(d door) {
+	l.mu.Lock()
+	l.doors = append(l.doors, d)
+	l.mu.Unlock()
+	go func() {
+		if err := d.serve(); err != nil {
+			l.failed <- fmt.Errorf("%s: %w", d.name, err)
+		}
+	}()
+}
+
+func (l *listeners) list() []door {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.doors)
+}
+
+// listen opens every door or none. When this process succeeds another one, visitors
+// are served at once, and the other doors are opened when that has gone.
+func (a *App) listen(ctx context.Context) (_ *listeners, err error) {
+	l := &listeners{failed: make(chan error, doorsMax+1)}
 	defer func() {
 		if err != nil {
 			l.close()
 		}
 	}()
-	visitors, err := a.listenVisitors()
-	if err != nil {
+	if err := a.listenVisitors(l); err != nil {
 		return nil, err
 	}
-	a.plane.listening(visitors.address.String())
-	l.doors = append(l.doors, visitors)
 	if err := a.openSecureDoor(l); err != nil {
 		return nil, err
 	}
-	admin, err := listenTCP("admin", a.config.Admin)
+	if err := a.succeed(ctx); err != nil {
+		return nil, err
+	}
+	admin, err := a.listenTCP("admin", a.config.Admin)
 	if err != nil {
 		return nil, err
 	}
-	l.doors = append(l.doors, a.httpDoor("admin", admin, a.adminHandler()))
+	l.open(a.httpDoor("admin", a.config.Admin, admin, a.adminHandler()))
 	socket, err := listenSocket(a.folder)
 	if err != nil {
 		return nil, err
 	}
-	l.doors = append(l.doors, a.httpDoor("socket", socket, a.operatorHandler()))
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+successionPath, a.answerSuccession(l))
+	mux.Handle("/", a.operatorHandler())
+	l.open(a.httpDoor("socket", "", socket, mux))
 	return l, nil
 }
 
+// succeed waits for the process that this one succeeds, and then owns what it had.
+func (a *App) succeed(ctx context.Context) error {
+	if a.predecessor == nil {
+		return nil
+	}
+	a.printf("Visitors are served; process %d brings its clicks into the reports and ends.\n\n", a.predecessor.offer.Process)
+	if err := a.predecessor.succeed(ctx); err != nil {
+		return err
+	}
+	return errors.Join(a.folder.signLock(), a.plane.tables.Own())
+}
+
 // listenVisitors opens the event loops.
-func (a *App) listenVisitors() (door, error) {
+func (a *App) listenVisitors(l *listeners) error {
 	cfg := &a.config
 	o := eventloop.Options{
 		Redirector: a.plane.redirector, Record: a.plane.loopRecord, Others: a.plane.others(cfg), CountryHeader: cfg.CountryHeader,
@@ -76,6 +123,7 @@ func (a *App) listenVisitors() (door, error) {
 		IdleTimeout: time.Duration(cfg.Limits.IdleTimeout), WriteTimeout: time.Duration(cfg.Limits.WriteTimeout),
 		Connections: cfg.Limits.Connections, OtherConnections: cfg.Limits.OtherConnections,
 		UnfinishedBytes: int(cfg.Limits.UnfinishedBytes), Now: a.options.Now, Logger: a.options.Logger,
+		Inherited: a.predecessor.take("visitors", cfg.Listen),
 	}
 	if cfg.ProxyProtocol {
 		o.Announcing = cfg.TrustedProxies
@@ -83,34 +131,51 @@ func (a *App) listenVisitors() (door, error) {
 	a.plane.giveProcessors()
 	s, err := eventloop.Listen(cfg.Listen, o)
 	if err != nil {
-		return door{}, explainListen("listen", a.config.Listen, err)
+		return explainListen("listen", cfg.Listen, err)
 	}
 	a.ops.loops.Store(s)
-	return door{"visitors", s.Addr(), s.Wait, s.Shutdown}, nil
+	a.plane.listening(s.Addr().String())
+	l.open(door{name: "visitors", configured: cfg.Listen, address: s.Addr(), serve: s.Wait, shutdown: s.Shutdown, leave: s.Leave, sockets: s.Listeners})
+	return nil
 }
 
 // httpDoor serves a handler through net/http.
-func (a *App) httpDoor(name string, l net.Listener, h http.Handler) door {
+func (a *App) httpDoor(name, configured string, l net.Listener, h http.Handler) door {
 	// What is streamed takes as long as it takes; a client is bounded by its head.
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: int(a.config.Limits.HeaderBytes),
 		ErrorLog:       slog.NewLogLogger(a.options.Logger.Handler(), slog.LevelDebug),
 	}
-	return door{name, l.Addr(),
-		func() error {
+	return door{name: name, configured: configured, address: l.Addr(), sockets: socketOf(l),
+		serve: func() error {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
 		},
-		func(ctx context.Context) error {
+		shutdown: func(ctx context.Context) error {
 			err := s.Shutdown(ctx)
 			if err != nil {
 				err = fmt.Errorf("requests under way were cut off: %w", errors.Join(err, s.Close()))
 			}
 			return errors.Join(err, ignoreClosed(l.Close())) // a server that never served does not know its listener
 		},
+	}
+}
+
+// socketOf returns how to copy a TCP listener's socket; nil for another's.
+func socketOf(l net.Listener) func() ([]*os.File, error) {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return nil
+	}
+	return func() ([]*os.File, error) {
+		f, err := tcp.File()
+		if err != nil {
+			return nil, err
+		}
+		return []*os.File{f}, nil
 	}
 }
 
@@ -121,7 +186,12 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func listenTCP(key, address string) (net.Listener, error) {
+// listenTCP opens a listener, or takes the predecessor's.
+func (a *App) listenTCP(key, address string) (net.Listener, error) {
+	if files := a.predecessor.take(key, address); len(files) > 0 {
+		defer closeFiles(files)
+		return net.FileListener(files[0])
+	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, explainListen(key, address, err)
@@ -163,24 +233,24 @@ func listenSocket(f *folder) (net.Listener, error) {
 	return l, nil
 }
 
-// serve answers on every door. The channel gets the first failure of each.
-func (l *listeners) serve() chan error {
-	failed := make(chan error, len(l.doors)+1)
-	for _, d := range l.doors {
-		go func() {
-			if err := d.serve(); err != nil {
-				failed <- fmt.Errorf("%s: %w", d.name, err)
-			}
-		}()
+// leave waits until those have gone by themselves who came through a door that can
+// wait for them. Who is left when the context ends is shut out.
+func (l *listeners) leave(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, d := range l.list() {
+		if d.leave != nil {
+			all.Go(func() { _ = d.leave(ctx) })
+		}
 	}
-	return failed
+	all.Wait()
 }
 
 // shutdown closes the doors and lets who is inside finish.
 func (l *listeners) shutdown(ctx context.Context) error {
-	errs := make([]error, len(l.doors))
+	doors := l.list()
+	errs := make([]error, len(doors))
 	var all sync.WaitGroup
-	for i, d := range l.doors {
+	for i, d := range doors {
 		all.Go(func() {
 			if err := d.shutdown(ctx); err != nil {
 				errs[i] = fmt.Errorf("%s: %w", d.name, err)

@@ -244,11 +244,11 @@ func TestOperationsWithoutTheOffice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := a.listen()
+	l, err := a.listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.serve()
+
 	admin := "http://" + l.address("admin")
 	if code, text := ask(t, http.DefaultClient, admin+"/readyz", nil); code != 503 || !strings.Contains(text, `"office":"starting"`) {
 		t.Errorf("/readyz before the first attempt: %d %s", code, text)

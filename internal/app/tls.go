@@ -31,7 +31,7 @@ func (a *App) openSecureDoor(l *listeners) error {
 	if a.config.TLS.Listen == "" {
 		return nil
 	}
-	inner, err := listenSecure(a.config.TLS.Listen)
+	inner, err := a.listenSecure(a.config.TLS.Listen)
 	if err != nil {
 		return err
 	}
@@ -42,11 +42,15 @@ func (a *App) openSecureDoor(l *listeners) error {
 	d := &secureDoor{keeper: keeper, listener: &countedListener{Listener: inner, max: int64(a.config.TLS.Connections)}}
 	d.server = a.secureServer(keeper)
 	a.ops.secure.Store(d)
-	l.doors = append(l.doors, door{"tls", inner.Addr(), d.serve, d.shutdown})
+	l.open(door{name: "tls", configured: a.config.TLS.Listen, address: inner.Addr(), serve: d.serve, shutdown: d.shutdown, sockets: socketOf(inner)})
 	return nil
 }
 
-func listenSecure(address string) (net.Listener, error) {
+func (a *App) listenSecure(address string) (net.Listener, error) {
+	if files := a.predecessor.take("tls", address); len(files) > 0 {
+		defer closeFiles(files)
+		return net.FileListener(files[0])
+	}
 	l, err := net.Listen("tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -51,6 +51,9 @@ type Config struct {
 	TLS       TLS       `yaml:"tls"`
 	Metrics   Metrics   `yaml:"metrics"`
 
+	// LeaveTimeout bounds how long a process that has been replaced waits for its
+	// visitors to end their connections.
+	LeaveTimeout Duration `yaml:"leave_timeout"`
 	// ShutdownTimeout bounds how long a stop waits for requests under way and
 	// for clicks to reach the reports.
 	ShutdownTimeout Duration `yaml:"shutdown_timeout"`
@@ -188,6 +191,7 @@ func Default() Config {
 			Connections: 50_000, OtherConnections: 2048, UnfinishedBytes: 64 * MiB,
 			HeaderTimeout: Duration(10 * time.Second), IdleTimeout: Duration(2 * time.Minute), WriteTimeout: Duration(10 * time.Second)},
 		TLS:             TLS{Connections: 10_000, ACME: ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"}},
+		LeaveTimeout:    Duration(10 * time.Second),
 		ShutdownTimeout: Duration(30 * time.Second),
 	}
 }

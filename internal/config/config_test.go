@@ -82,6 +82,7 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 		},
 		Metrics: config.Metrics{Token: "0123456789abcdef"},
 
+		LeaveTimeout:    config.Duration(2 * time.Second),
 		ShutdownTimeout: config.Duration(90 * time.Second),
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {

@@ -64,7 +64,7 @@ func (c *Config) Validate() error {
 	v.publicURL(c.PublicURL)
 	between(&v, "node", c.Node, 0, 65535)
 	v.header(c)
-	between(&v, "loops", c.Loops, 0, 256)
+	between(&v, "loops", c.Loops, 0, 128)
 	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
 		v.fault("proxy_protocol", "anybody could say who they are: name the proxies that do in trusted_proxies")
 	}
@@ -99,6 +99,7 @@ func (c *Config) Validate() error {
 	between(&v, "limits.write_timeout", c.Limits.WriteTimeout, Duration(time.Second), Duration(time.Hour))
 	v.tls(c)
 	v.token(c.Metrics.Token)
+	between(&v, "leave_timeout", c.LeaveTimeout, Duration(100*time.Millisecond), Duration(time.Hour))
 	between(&v, "shutdown_timeout", c.ShutdownTimeout, Duration(time.Second), Duration(time.Hour))
 	return v.err()
 }
