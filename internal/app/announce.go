@@ -16,6 +16,11 @@ func (a *App) announce(ctx context.Context, l *listeners) {
 	admin := "http://" + dialable(l.address("admin"))
 	a.printf("Sluice %s is running. Ctrl-C stops it in good order.\n\n", a.options.Version)
 	a.printf("  links        http://%s/go/NAME\n", a.plane.address(a.config.Listen))
+	if !a.hasOffice() {
+		a.printf("  health       %s/healthz\n  data         %s\n\n", admin, a.folder.path)
+		a.printf("This process only answers visitors, from the %d links of the saved table. Their clicks wait in the journal.\n\n", a.plane.tables.Current().Links())
+		return
+	}
 	a.printf("  dashboard    %s/\n", admin)
 	code, err := a.firstLogin(ctx)
 	switch {

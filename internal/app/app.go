@@ -63,8 +63,11 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if cfg.Role != config.All {
-		return nil, fmt.Errorf("role: this version runs everything in one process and cannot be %q alone yet; leave role out, or set it to %q", cfg.Role, config.All)
+	if cfg.Role != config.All && cfg.Role != config.Redirect {
+		return nil, fmt.Errorf("role: this version cannot be %q alone yet; set it to %q or %q, or leave it out", cfg.Role, config.All, config.Redirect)
+	}
+	if cfg.Role == config.Redirect && o.Offline {
+		return nil, fmt.Errorf("role: a process that is %q has no back office to work with; set it to %q, or leave it out", cfg.Role, config.All)
 	}
 	a := &App{config: cfg, options: o, started: o.Now()}
 	defer func() {
@@ -98,6 +101,9 @@ func (a *App) Analytics() analytics.Engine { return a.office.get().analytics }
 // Run serves until the context ends, then stops accepting, lets requests under
 // way finish and brings the last clicks into the reports. The error says why it
 // could not begin, or what could not be finished in time.
+//
+// In the role of config.Redirect there is no back office: visitors are served from
+// the saved table, and their clicks stay in the journal for a later process.
 func (a *App) Run(ctx context.Context) error {
 	l, err := a.listen()
 	if err != nil {
@@ -108,9 +114,10 @@ func (a *App) Run(ctx context.Context) error {
 	officeContext, stopOffice := context.WithCancel(ctx)
 	go func() {
 		defer close(officeDone)
-		err := a.keepOpeningOffice(officeContext)
-		if err != nil {
-			failed <- err
+		if a.hasOffice() {
+			if err := a.keepOpeningOffice(officeContext); err != nil {
+				failed <- err
+			}
 		}
 		a.announce(officeContext, l)
 	}()
@@ -123,6 +130,9 @@ func (a *App) Run(ctx context.Context) error {
 	<-officeDone
 	return errors.Join(err, a.stop(l))
 }
+
+// hasOffice says whether this process manages links and makes reports.
+func (a *App) hasOffice() bool { return a.config.Role == config.All }
 
 // stop is the mirror of the start.
 func (a *App) stop(l *listeners) error {

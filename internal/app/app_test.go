@@ -56,8 +56,16 @@ func settings(dir string) config.Config {
 
 func start(t *testing.T, dir string) *process {
 	t.Helper()
+	return startAs(t, dir, config.All, `dashboard\s+(http://\S+)/`)
+}
+
+// startAs starts a process in a role; admin is how it prints its admin address.
+func startAs(t *testing.T, dir string, role config.Role, admin string) *process {
+	t.Helper()
 	p := &process{t: t, out: &output{}}
-	a, err := Build(t.Context(), settings(dir), Options{Version: "test", Out: p.out})
+	cfg := settings(dir)
+	cfg.Role = role
+	a, err := Build(t.Context(), cfg, Options{Version: "test", Out: p.out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +80,7 @@ func start(t *testing.T, dir string) *process {
 		}
 	})
 	t.Cleanup(p.stop)
-	p.admin = p.find(`dashboard\s+(http://\S+)/`)
+	p.admin = p.find(admin)
 	p.links = p.find(`links\s+(http://\S+)/go/`)
 	return p
 }
@@ -219,7 +227,7 @@ func TestVisitorsAreServedWithoutTheStore(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- a.Run(ctx) }()
 			w := httptest.NewRecorder()
-			a.plane.redirector.Handler("").ServeHTTP(w, httptest.NewRequest("GET", "/go/a", nil))
+			a.plane.redirector.Handler("", a.plane.record).ServeHTTP(w, httptest.NewRequest("GET", "/go/a", nil))
 			if got := w.Header().Get("Location"); got != "https://shop.example/a" {
 				t.Errorf("sent to %q with status %d", got, w.Code)
 			}
@@ -256,7 +264,7 @@ func waitFor(t *testing.T, holds func() bool) {
 
 // A role that is not there yet is refused, not ignored.
 func TestOtherRolesAreRefused(t *testing.T) {
-	for _, role := range []config.Role{config.Redirect, config.Control, config.Pipeline} {
+	for _, role := range []config.Role{config.Control, config.Pipeline} {
 		cfg := settings(t.TempDir())
 		cfg.Role = role
 		if a, err := Build(t.Context(), cfg, Options{}); err == nil || !strings.Contains(err.Error(), string(role)) {
@@ -266,6 +274,47 @@ func TestOtherRolesAreRefused(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The data plane alone needs the saved table and nothing else; what it has
+// journaled is shipped by the next whole process.
+func TestRedirectAlone(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir)
+	p.call("POST", "/api/v1/links", `{"slug":"a","url":"https://shop.example/a"}`, nil)
+	p.stop()
+	for _, gone := range []string{"store", "analytics"} {
+		if err := os.Rename(filepath.Join(dir, gone), filepath.Join(dir, gone+".away")); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	p = startAs(t, dir, config.Redirect, `health\s+(http://\S+)/healthz`)
+	if got := p.click("a"); got != "https://shop.example/a" {
+		t.Errorf("sent to %q", got)
+	}
+	w := httptest.NewRecorder()
+	p.app.adminHandler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+	if w.Code != 200 {
+		t.Errorf("not ready: %d %s", w.Code, w.Body)
+	}
+	var problem struct{ Detail string }
+	if code := p.call("GET", "/api/v1/links", "", &problem); code != 503 || !strings.Contains(problem.Detail, "role: redirect") {
+		t.Errorf("the API answers %d %q", code, problem.Detail)
+	}
+	p.stop()
+	for _, gone := range []string{"store", "analytics"} {
+		if _, err := os.Stat(filepath.Join(dir, gone)); err == nil {
+			t.Errorf("it made the folder %s", gone)
+		}
+		if err := os.Rename(filepath.Join(dir, gone+".away"), filepath.Join(dir, gone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	p = start(t, dir)
+	p.click("a")
+	p.clicks(2)
 }
 
 func TestFoldersThatCannotBeUsed(t *testing.T) {

@@ -48,16 +48,18 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 	}
 	p.redirector = redirect.New(redirect.Options{
 		Table: p.tables.Current,
-		Record: func(record []byte) error {
-			_, err := p.journal.Append(record)
-			return err
-		},
 		Keys: keys, Country: p.places.Country, Node: uint16(cfg.Node), Proxies: cfg.TrustedProxies,
 		Cookie:              redirect.Cookie{Name: cfg.Cookie.Name, TTL: time.Duration(cfg.Cookie.TTL), Insecure: cfg.Cookie.Insecure},
 		IgnorePrivacyGlobal: !cfg.Privacy.HonorGPC, IgnoreDoNotTrack: !cfg.Privacy.HonorDNT,
 		Now: a.options.Now, Logger: a.options.Logger,
 	})
 	return p, nil
+}
+
+// record puts a click into the journal.
+func (p *dataPlane) record(record []byte) error {
+	_, err := p.journal.Append(record)
+	return err
 }
 
 // lane is the journal of the one writer that net/http has.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/api"
+	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/redirect/eventloop"
 	"github.com/sluicehq/sluice/internal/web"
 )
@@ -66,7 +67,7 @@ func (a *App) listen() (_ *listeners, err error) {
 // listenVisitors opens the event loops.
 func (a *App) listenVisitors() (door, error) {
 	s, err := eventloop.Listen(a.config.Listen, eventloop.Options{
-		Redirector: a.plane.redirector, CountryHeader: a.config.CountryHeader,
+		Redirector: a.plane.redirector, Record: a.plane.record, CountryHeader: a.config.CountryHeader,
 		HeaderBytes: int(a.config.Limits.HeaderBytes), Logger: a.options.Logger,
 	})
 	if err != nil {
@@ -197,9 +198,11 @@ func (a *App) operatorHandler() http.Handler {
 func (a *App) control(apiHandler http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, true) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, a.office.get() != nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, !a.hasOffice() || a.office.get() != nil) })
 	mux.Handle("/api/", apiHandler)
-	mux.Handle("/", web.Handler(web.Options{}))
+	if a.hasOffice() {
+		mux.Handle("/", web.Handler(web.Options{}))
+	}
 	return mux
 }
 
@@ -222,6 +225,9 @@ func (a *App) officeHandler() http.Handler {
 		detail := "Sluice is starting; try again in a moment"
 		if t := a.office.trouble.Load(); t != nil {
 			detail = *t
+		}
+		if !a.hasOffice() {
+			detail = fmt.Sprintf("this process only answers visitors (role: %s); links and reports need one with the role %s on this data folder", config.Redirect, config.All)
 		}
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.Header().Set("Retry-After", "2")

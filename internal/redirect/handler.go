@@ -8,11 +8,12 @@ import (
 	"sync"
 )
 
-// Handler serves visits through net/http. country is the name of the header in
-// which a trusted proxy tells the visitor's country, "" for none.
-func (r *Redirector) Handler(country string) http.Handler {
+// Handler serves visits through net/http and records them with keep, several at
+// the same time. country is the name of the header in which a trusted proxy tells
+// the visitor's country, "" for none.
+func (r *Redirector) Handler(country string, keep Record) http.Handler {
 	country = http.CanonicalHeaderKey(country)
-	pool := sync.Pool{New: func() any { return r.NewAnswer() }}
+	pool := sync.Pool{New: func() any { return r.NewAnswer(keep) }}
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
 		if hr.Method != http.MethodGet && hr.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")

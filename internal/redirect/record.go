@@ -41,7 +41,7 @@ func (r *Redirector) record(q *Request, a *Answer) {
 	readSubs(c, q.Query)
 	a.record = c.AppendRecord(a.record[:0])
 	r.counters.count(c)
-	if err := r.options.Record(a.record); err != nil {
+	if err := a.keep(a.record); err != nil {
 		r.lost(err)
 	}
 }

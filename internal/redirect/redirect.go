@@ -21,13 +21,14 @@ import (
 	"github.com/sluicehq/sluice/internal/useragent"
 )
 
-// Options of a Redirector. Table, Record and Keys must be set.
+// Record puts a click's record where the death of this process cannot reach it. It
+// does not keep the slice.
+type Record func(record []byte) error
+
+// Options of a Redirector. Table and Keys must be set.
 type Options struct {
 	// Table returns the routing table that holds now.
 	Table func() *routing.Table
-	// Record puts a click's record where the death of this process cannot reach
-	// it. It does not keep the slice.
-	Record func(record []byte) error
 	// Keys sign and check the visitor's cookie.
 	Keys affiliate.Keyring
 	// Country of an address; nil when no data is there.
@@ -78,18 +79,23 @@ type Answer struct {
 	click    affiliate.Click
 	token    affiliate.Token
 	signer   *affiliate.Signer
+	keep     Record
 	record   []byte
 	secret   knowledge
 }
 
-// NewAnswer returns the memory to answer one visit after the other.
-func (r *Redirector) NewAnswer() *Answer {
-	return &Answer{signer: affiliate.NewSigner(r.options.Keys)}
+// NewAnswer returns the memory to answer one visit after the other. Each is
+// recorded with keep.
+func (r *Redirector) NewAnswer(keep Record) *Answer {
+	return &Answer{signer: affiliate.NewSigner(r.options.Keys), keep: keep}
 }
 
 // Answer decides a visit, records it and fills in a.
 func (r *Redirector) Answer(q *Request, a *Answer) {
-	now := r.options.Now()
+	now := q.Time
+	if now.IsZero() {
+		now = r.options.Now()
+	}
 	id := affiliate.NewClickID(now.UnixMilli(), r.options.Node, rand.Uint64())
 	c := &a.click
 	*c = affiliate.Click{ID: id, Signals: q.signals()}

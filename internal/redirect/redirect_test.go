@@ -64,20 +64,25 @@ func newBench(t testing.TB, change func(*Options)) *bench {
 	b := &bench{now: time.Date(2026, 11, 20, 13, 0, 0, 0, time.UTC)}
 	o := Options{
 		Table: h.Current, Keys: keys, Node: 3, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now },
-		Record: func(record []byte) error {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			b.records = append(b.records, bytes.Clone(record))
-			return b.broken
-		},
 	}
 	if change != nil {
 		change(&o)
 	}
 	b.redirect = New(o)
-	b.handler = b.redirect.Handler("X-Country")
+	b.handler = b.redirect.Handler("X-Country", b.keep)
 	return b
 }
+
+// keep is the journal.
+func (b *bench) keep(record []byte) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.records = append(b.records, bytes.Clone(record))
+	return b.broken
+}
+
+// forget is a journal that costs nothing.
+func forget([]byte) error { return nil }
 
 // visit sends a request; headers are "Name: value" lines beside a browser's own.
 func (b *bench) visit(method, target string, headers ...string) *http.Response {
@@ -392,7 +397,7 @@ func TestPrefetchWords(t *testing.T) {
 
 // The event loop answers without allocating: new visitors, returning ones, bots.
 func TestAnswerAllocatesNothing(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.Record = func([]byte) error { return nil } })
+	b := newBench(t, nil)
 	cookie := cookieOf(t, b.visit("GET", "/go/the-thing"))
 	for name, h := range map[string]Header{
 		"new":       {UserAgent: browser, Accept: "*/*"},
@@ -400,7 +405,7 @@ func TestAnswerAllocatesNothing(t *testing.T) {
 		"bot":       {UserAgent: "Googlebot/2.1"},
 	} {
 		q := Request{Host: "example.com", Path: "/go/the-thing", Query: "sub1=a", Peer: netip.MustParseAddr("198.51.100.7"), Header: h}
-		a := b.redirect.NewAnswer()
+		a := b.redirect.NewAnswer(forget)
 		b.redirect.Answer(&q, a)
 		if n := testing.AllocsPerRun(200, func() { b.redirect.Answer(&q, a) }); n != 0 {
 			t.Errorf("%s visitor: %v allocations", name, n)
@@ -409,10 +414,10 @@ func TestAnswerAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkAnswer(b *testing.B) {
-	bench := newBench(b, func(o *Options) { o.Record = func([]byte) error { return nil } })
+	bench := newBench(b, nil)
 	q := Request{Host: "example.com", Path: "/go/the-thing", Peer: netip.MustParseAddr("198.51.100.7"),
 		Header: Header{UserAgent: browser, Accept: "text/html", Language: "de-DE,de;q=0.9", Referrer: "https://news.example/a"}}
-	a := bench.redirect.NewAnswer()
+	a := bench.redirect.NewAnswer(forget)
 	b.ReportAllocs()
 	for b.Loop() {
 		bench.redirect.Answer(&q, a)

@@ -3,6 +3,7 @@ package redirect
 import (
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 )
@@ -10,6 +11,7 @@ import (
 // Request is what an answer depends on, whichever server has parsed it. The
 // strings are only read during Answer.
 type Request struct {
+	Time    time.Time // when it arrived; the Redirector's clock tells if it is zero
 	Head    bool // HEAD, else GET
 	OldHTTP bool // HTTP/1.0
 	TLS     bool

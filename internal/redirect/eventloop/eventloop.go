@@ -28,9 +28,10 @@ import (
 	"github.com/sluicehq/sluice/internal/redirect"
 )
 
-// Options of a Server. Redirector must be set.
+// Options of a Server. Redirector and Record must be set.
 type Options struct {
 	Redirector *redirect.Redirector
+	Record     redirect.Record // where visits are recorded
 	// CountryHeader in which a trusted proxy names the visitor's country.
 	CountryHeader string
 	Loops         int           // event loops; one for each core when zero
@@ -100,10 +101,10 @@ type scratch struct {
 func Listen(address string, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{options: o, country: strings.ToLower(o.CountryHeader), booted: make(chan struct{}), stopped: make(chan error, 1), handoff: newHandoff()}
-	s.scratch.New = func() any { return &scratch{answer: o.Redirector.NewAnswer()} }
+	s.scratch.New = func() any { return &scratch{answer: o.Redirector.NewAnswer(o.Record)} }
 	s.tellTime(time.Now())
 	s.others = &http.Server{
-		Handler: o.Redirector.Handler(o.CountryHeader), ReadHeaderTimeout: o.HeaderTimeout, WriteTimeout: 10 * time.Second,
+		Handler: o.Redirector.Handler(o.CountryHeader, o.Record), ReadHeaderTimeout: o.HeaderTimeout, WriteTimeout: 10 * time.Second,
 		IdleTimeout: o.IdleTimeout, MaxHeaderBytes: o.HeaderBytes,
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}

@@ -35,8 +35,7 @@ func serve(t testing.TB, change func(*Options)) (*Server, *atomic.Int64) {
 	records := new(atomic.Int64)
 	o := Options{Redirector: redirect.New(redirect.Options{
 		Table: h.Current, Keys: affiliate.Keyring{{Number: 1, Secret: bytes.Repeat([]byte{7}, 32)}},
-		Record: func([]byte) error { records.Add(1); return nil },
-	})}
+	}), Record: func([]byte) error { records.Add(1); return nil }}
 	if change != nil {
 		change(&o)
 	}
