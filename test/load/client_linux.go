@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -103,8 +102,8 @@ func (c *Client) Follow(address string) error {
 // little for the last answers. The error is of the visitors' own machine; what the
 // server does is in the result.
 func (c *Client) Run(ctx context.Context) (r Result, err error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	// The loop's goroutine is not locked to its thread: the runtime interrupts it
+	// every 10 ms, and could not let it go on without waking another thread first.
 	defer context.AfterFunc(ctx, func() { c.leave.Store(true) })()
 	if c.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return r, fmt.Errorf("epoll: %w", err)
