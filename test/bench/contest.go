@@ -108,7 +108,7 @@ func (c *contest) run(ctx context.Context, turns int, others []subject) (err err
 				at = len(all) - 1 - i
 			}
 			if cost[at], err = c.round(ctx, &all[at]); err != nil {
-				return fmt.Errorf("%s with %s links: %w", all[at].name, grouped(int64(c.links)), err)
+				return fmt.Errorf("%s with %s: %w", all[at].name, c.linkCount(), err)
 			}
 		}
 		for i, s := range all[1:] {
@@ -118,13 +118,21 @@ func (c *contest) run(ctx context.Context, turns int, others []subject) (err err
 	return nil
 }
 
+// linkCount says how many links there are.
+func (c *contest) linkCount() string {
+	if c.links == 1 {
+		return "1 link"
+	}
+	return grouped(int64(c.links)) + " links"
+}
+
 // figure is one of the rows of a subject.
 func (c *contest) figure(subject, what, unit, asked string) *figure {
 	at := ""
 	if c.rate > 0 {
 		at = fmt.Sprintf(" at %s/s", grouped(int64(c.rate)))
 	}
-	return c.figures.of(fmt.Sprintf("%s, %s links%s: %s", subject, grouped(int64(c.links)), at, what), unit, asked)
+	return c.figures.of(fmt.Sprintf("%s, %s%s: %s", subject, c.linkCount(), at, what), unit, asked)
 }
 
 // round measures one subject once, and returns the processor time of an answer.
@@ -169,7 +177,7 @@ func (c *contest) round(ctx context.Context, s *subject) (cost float64, err erro
 	noise := spent.since(machine)
 	c.figures.of("other programs' share of the processors in a round", "%", "").add(100 * noise.Others)
 	c.figures.of("other machines' share of the processors in a round", "%", "").add(100 * noise.Stolen)
-	say("%s, %s links: %.2f µs, %.0f/s, p99 %.2f, p99.9 %.2f ms; other programs had %.0f %%", s.name, grouped(int64(c.links)), cost,
+	say("%s, %s: %.2f µs, %.0f/s, p99 %.2f, p99.9 %.2f ms; other programs had %.0f %%", s.name, c.linkCount(), cost,
 		got.PerSecond(), got.Wait.P99, got.Wait.P999, 100*noise.Others)
 	return cost, nil
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -70,6 +71,28 @@ var (
 		Reports: 11, LoadSeconds: 3, MapLinks: []int{20_000}, RuleLinks: 20_000, LargeLinks: 1_000_000, Turns: 2, TurnSeconds: 1}
 )
 
+// choose puts what was asked for in the place of the defaults.
+func (z *size) choose(turns, seconds int, mapLinks string) error {
+	if turns > 0 {
+		z.Turns = turns
+	}
+	if seconds > 0 {
+		z.TurnSeconds = seconds
+	}
+	if mapLinks == "" {
+		return nil
+	}
+	z.MapLinks = nil
+	for text := range strings.SplitSeq(mapLinks, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 50_000_000 {
+			return fmt.Errorf("-map-links: %q is no number of links", text)
+		}
+		z.MapLinks = append(z.MapLinks, n)
+	}
+	return nil
+}
+
 // loadPerSecond is the steady load of the requirements.
 const loadPerSecond = 5000
 
@@ -95,7 +118,9 @@ func run(ctx context.Context, args []string) (err error) {
 	rounds := flags.Int("rounds", 1, "how often everything is measured")
 	only := flags.String("only", "", "`parts` to measure, separated by commas: links, clicks, nginx, latency, and large, which must be named")
 	visitors := flags.String("visitors", "bin/visitors", "`path` of the program that visits it")
-	turns := flags.Int("turns", 0, "rounds of a contest with nginx, and of large (default 5)")
+	turns := flags.Int("turns", 0, "`rounds` of a contest with nginx, and of large (default 5)")
+	seconds := flags.Int("seconds", 0, "`length` of such a round (default 3)")
+	mapLinks := flags.String("map-links", "", "`numbers` of links of the contests with nginx, separated by commas (default 1,100000,1000000)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -107,8 +132,8 @@ func run(ctx context.Context, args []string) (err error) {
 	if *short {
 		b.size = shortSize
 	}
-	if *turns > 0 {
-		b.size.Turns = *turns
+	if err := b.size.choose(*turns, *seconds, *mapLinks); err != nil {
+		return err
 	}
 	for _, path := range []string{b.program, b.visitors} {
 		if _, err := os.Stat(path); err != nil {
