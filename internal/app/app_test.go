@@ -56,15 +56,13 @@ func settings(dir string) config.Config {
 
 func start(t *testing.T, dir string) *process {
 	t.Helper()
-	return startAs(t, dir, config.All, `dashboard\s+(http://\S+)/`)
+	return startAs(t, settings(dir))
 }
 
-// startAs starts a process in a role; admin is how it prints its admin address.
-func startAs(t *testing.T, dir string, role config.Role, admin string) *process {
+// startAs starts a process with a configuration.
+func startAs(t *testing.T, cfg config.Config) *process {
 	t.Helper()
 	p := &process{t: t, out: &output{}}
-	cfg := settings(dir)
-	cfg.Role = role
 	a, err := Build(t.Context(), cfg, Options{Version: "test", Out: p.out})
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +78,7 @@ func startAs(t *testing.T, dir string, role config.Role, admin string) *process 
 		}
 	})
 	t.Cleanup(p.stop)
-	p.admin = p.find(admin)
+	p.admin = p.find(`(?:dashboard|health)\s+(http://[^/\s]+)/`)
 	p.links = p.find(`links\s+(http://\S+)/go/`)
 	return p
 }
@@ -227,7 +225,7 @@ func TestVisitorsAreServedWithoutTheStore(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- a.Run(ctx) }()
 			w := httptest.NewRecorder()
-			a.plane.redirector.Handler("", a.plane.record).ServeHTTP(w, httptest.NewRequest("GET", "/go/a", nil))
+			a.plane.others(&a.config).ServeHTTP(w, httptest.NewRequest("GET", "/go/a", nil))
 			if got := w.Header().Get("Location"); got != "https://shop.example/a" {
 				t.Errorf("sent to %q with status %d", got, w.Code)
 			}
@@ -289,7 +287,9 @@ func TestRedirectAlone(t *testing.T) {
 		}
 	}
 
-	p = startAs(t, dir, config.Redirect, `health\s+(http://\S+)/healthz`)
+	cfg := settings(dir)
+	cfg.Role, cfg.Loops = config.Redirect, 5
+	p = startAs(t, cfg)
 	if got := p.click("a"); got != "https://shop.example/a" {
 		t.Errorf("sent to %q", got)
 	}
@@ -302,6 +302,10 @@ func TestRedirectAlone(t *testing.T) {
 	if code := p.call("GET", "/api/v1/links", "", &problem); code != 503 || !strings.Contains(problem.Detail, "role: redirect") {
 		t.Errorf("the API answers %d %q", code, problem.Detail)
 	}
+	const more = 40 // over the lanes of five loops
+	for range more {
+		p.click("a")
+	}
 	p.stop()
 	for _, gone := range []string{"store", "analytics"} {
 		if _, err := os.Stat(filepath.Join(dir, gone)); err == nil {
@@ -312,9 +316,14 @@ func TestRedirectAlone(t *testing.T) {
 		}
 	}
 
-	p = start(t, dir)
+	cfg = settings(dir)
+	cfg.Loops = 1 // the other lanes are left
+	p = startAs(t, cfg)
 	p.click("a")
-	p.clicks(2)
+	p.clicks(1 + more + 1)
+	p.stop()
+	p = startAs(t, cfg)
+	p.clicks(1 + more + 1) // and not again
 }
 
 func TestFoldersThatCannotBeUsed(t *testing.T) {

@@ -2,13 +2,13 @@ package app
 
 import (
 	"errors"
-	"fmt"
-	"strconv"
+	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/geo"
-	"github.com/sluicehq/sluice/internal/journal"
 	"github.com/sluicehq/sluice/internal/redirect"
 	"github.com/sluicehq/sluice/internal/routing"
 )
@@ -16,7 +16,8 @@ import (
 // dataPlane is what answers visitors. It depends on the data folder only.
 type dataPlane struct {
 	tables     *routing.Holder
-	journal    *journal.Journal
+	lanes      lanes
+	loops      int // event loops
 	places     *geo.DB
 	redirector *redirect.Redirector
 	bound      atomic.Pointer[string] // address that visitors reach
@@ -33,11 +34,11 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 	if p.tables, err = routing.Open(routing.Options{Dir: a.folder.at("table"), Logger: a.options.Logger}); err != nil {
 		return nil, err
 	}
-	if p.journal, err = journal.Open(a.folder.at("journal", lane), journal.Options{
-		SegmentBytes: int64(cfg.Journal.SegmentBytes), SyncInterval: time.Duration(cfg.Journal.SyncInterval),
-		MaxBytes: int64(cfg.Journal.MaxBytes), Logger: a.options.Logger, Now: a.options.Now,
-	}); err != nil {
-		return nil, fmt.Errorf("the journal of clicks cannot be opened: %w", err)
+	if p.loops = cfg.Loops; p.loops == 0 {
+		p.loops = runtime.NumCPU()
+	}
+	if p.lanes, err = openLanes(a, 1+p.loops); err != nil {
+		return nil, err
 	}
 	if p.places, err = geo.Open(geo.Options{CountryFile: cfg.Geo.CountryFile, ASNFile: cfg.Geo.ASNFile}); err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 	}
 	p.redirector = redirect.New(redirect.Options{
 		Table: p.tables.Current,
-		Keys: keys, Country: p.places.Country, Node: uint16(cfg.Node), Proxies: cfg.TrustedProxies,
+		Keys:  keys, Country: p.places.Country, Node: uint16(cfg.Node), Proxies: cfg.TrustedProxies,
 		Cookie:              redirect.Cookie{Name: cfg.Cookie.Name, TTL: time.Duration(cfg.Cookie.TTL), Insecure: cfg.Cookie.Insecure},
 		IgnorePrivacyGlobal: !cfg.Privacy.HonorGPC, IgnoreDoNotTrack: !cfg.Privacy.HonorDNT,
 		Now: a.options.Now, Logger: a.options.Logger,
@@ -56,23 +57,24 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 	return p, nil
 }
 
-// record puts a click into the journal.
-func (p *dataPlane) record(record []byte) error {
-	_, err := p.journal.Append(record)
-	return err
+// others answers visits through net/http.
+func (p *dataPlane) others(cfg *config.Config) http.Handler {
+	return p.redirector.Handler(cfg.CountryHeader, p.lanes[0].record())
 }
 
-// lane is the journal of the one writer that net/http has.
-const lane = "0"
+// loopRecord is where an event loop puts its clicks.
+func (p *dataPlane) loopRecord(loop int) redirect.Record { return p.lanes[1+loop].record() }
 
-// sourceName is how the journal is known to queue and analytics: "NODE/LANE".
-func (a *App) sourceName() string { return strconv.Itoa(a.config.Node) + "/" + lane }
+// giveProcessors lets Go run as many goroutines beside the event loops as there are
+// cores: a busy loop keeps its processor, and the kernel is better than Go at
+// sharing out the cores.
+func (p *dataPlane) giveProcessors() {
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+p.loops))
+}
 
 func (p *dataPlane) close() error {
 	var errs []error
-	if p.journal != nil {
-		errs = append(errs, p.journal.Close())
-	}
+	errs = append(errs, p.lanes.close())
 	if p.tables != nil {
 		errs = append(errs, p.tables.Close())
 	}

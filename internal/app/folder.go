@@ -24,7 +24,7 @@ import (
 //	sluice.sock   the command line's way in; the file's permission is the right
 //	keys/         what signs the visitors' cookies
 //	table/        the routing table
-//	journal/0/    clicks that are not yet in the reports
+//	journal/N/    clicks that are not yet in the reports, a lane for each writer
 //	store/        sites, programs, links, users
 //	analytics/    clicks
 //	set-aside/    what could not be read

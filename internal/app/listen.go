@@ -66,10 +66,19 @@ func (a *App) listen() (_ *listeners, err error) {
 
 // listenVisitors opens the event loops.
 func (a *App) listenVisitors() (door, error) {
-	s, err := eventloop.Listen(a.config.Listen, eventloop.Options{
-		Redirector: a.plane.redirector, Record: a.plane.record, CountryHeader: a.config.CountryHeader,
-		HeaderBytes: int(a.config.Limits.HeaderBytes), Logger: a.options.Logger,
-	})
+	cfg := &a.config
+	o := eventloop.Options{
+		Redirector: a.plane.redirector, Record: a.plane.loopRecord, Others: a.plane.others(cfg), CountryHeader: cfg.CountryHeader,
+		Loops: a.plane.loops, HeaderBytes: int(cfg.Limits.HeaderBytes), HeaderTimeout: time.Duration(cfg.Limits.HeaderTimeout),
+		IdleTimeout: time.Duration(cfg.Limits.IdleTimeout), WriteTimeout: time.Duration(cfg.Limits.WriteTimeout),
+		Connections: cfg.Limits.Connections, OtherConnections: cfg.Limits.OtherConnections,
+		UnfinishedBytes: int(cfg.Limits.UnfinishedBytes), Now: a.options.Now, Logger: a.options.Logger,
+	}
+	if cfg.ProxyProtocol {
+		o.Announcing = cfg.TrustedProxies
+	}
+	a.plane.giveProcessors()
+	s, err := eventloop.Listen(cfg.Listen, o)
 	if err != nil {
 		return door{}, explainListen("listen", a.config.Listen, err)
 	}
@@ -198,7 +207,9 @@ func (a *App) operatorHandler() http.Handler {
 func (a *App) control(apiHandler http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, true) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { a.answerHealth(w, !a.hasOffice() || a.office.get() != nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		a.answerHealth(w, !a.hasOffice() || a.office.get() != nil)
+	})
 	mux.Handle("/api/", apiHandler)
 	if a.hasOffice() {
 		mux.Handle("/", web.Handler(web.Options{}))

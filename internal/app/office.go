@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type office struct {
 	catalog   *catalog.Catalog
 	accounts  *account.Accounts
 	analytics analytics.Engine
+	left      lanes // of an earlier process
 	queue     queue.Queue
 	collector *pipeline.Collector
 	handler   http.Handler
@@ -131,7 +133,14 @@ func (a *App) openPipeline(o *office) error {
 		return err
 	}
 	o.analytics = engine
-	o.queue = inproc.Open(map[string]*journal.Journal{a.sourceName(): a.plane.journal}, a.options.Logger)
+	if o.left, err = a.openLeftLanes(); err != nil {
+		return err
+	}
+	journals := map[string]*journal.Journal{}
+	for _, l := range slices.Concat(a.plane.lanes, o.left) {
+		journals[a.sourceName(l.number)] = l.journal
+	}
+	o.queue = inproc.Open(journals, a.options.Logger)
 	o.collector = pipeline.New(pipeline.Options{
 		Queue: o.queue, Analytics: o.analytics, SetAside: a.setAside,
 		Enrich: &pipeline.Enricher{Places: a.plane.places, Agents: useragent.NewParser(useragent.Options{}),
@@ -191,6 +200,7 @@ func (o *office) close() error {
 	if o.queue != nil {
 		errs = append(errs, o.queue.Close())
 	}
+	errs = append(errs, o.left.close())
 	if o.analytics != nil {
 		errs = append(errs, o.analytics.Close())
 	}

@@ -24,14 +24,7 @@ func (a *App) status(ctx context.Context) api.Status {
 		Version: a.options.Version, StartedAt: a.started, UptimeSeconds: int64(a.options.Now().Sub(a.started).Seconds()),
 		DataDir: a.folder.path, Links: int64(table.Links()), TableSeq: table.Seq(),
 	}}
-	j := a.plane.journal.Stats()
-	s.Journal = &api.JournalStatus{Segments: int64(j.Segments), Bytes: j.Bytes, Dropped: int64(j.Dropped)}
-	if j.Dropped > 0 {
-		s.warn(fmt.Sprintf("%d clicks could not be recorded", j.Dropped), a.folder.at("journal"), "visitors were redirected; "+j.Trouble)
-	}
-	if j.Damages > 0 || j.SetAsideFiles > 0 {
-		s.warn("part of the journal could not be read", a.folder.at("journal"), "run: sluice journal verify "+a.folder.at("journal", lane))
-	}
+	a.journalStatus(&s)
 	for _, source := range a.plane.places.Sources() {
 		built := source.Built
 		g := api.GeoSource{Name: source.Name, Kind: source.Kind}
@@ -53,6 +46,27 @@ type statusReport struct{ api.Status }
 
 func (s *statusReport) warn(what, where, remedy string) {
 	s.Warnings = append(s.Warnings, api.Warning{What: what, Where: where, Remedy: remedy})
+}
+
+// journalStatus sums the lanes up.
+func (a *App) journalStatus(s *statusReport) {
+	s.Journal = &api.JournalStatus{}
+	trouble := ""
+	for _, l := range a.plane.lanes {
+		j := l.journal.Stats()
+		s.Journal.Segments += int64(j.Segments)
+		s.Journal.Bytes += j.Bytes
+		s.Journal.Dropped += int64(j.Dropped)
+		if j.Trouble != "" {
+			trouble = j.Trouble
+		}
+		if j.Damages > 0 || j.SetAsideFiles > 0 {
+			s.warn("part of the journal could not be read", a.lanePath(l.number), "run: sluice journal verify "+a.lanePath(l.number))
+		}
+	}
+	if n := s.Journal.Dropped; n > 0 {
+		s.warn(fmt.Sprintf("%d clicks could not be recorded", n), a.folder.at("journal"), "visitors were redirected; "+trouble)
+	}
 }
 
 func (a *App) diskStatus(s *statusReport) {

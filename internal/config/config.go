@@ -30,6 +30,11 @@ type Config struct {
 	Node int `yaml:"node"`
 	// TrustedProxies may say on whose behalf they ask (X-Forwarded-For, Forwarded).
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// ProxyProtocol says that trusted proxies begin each connection with a PROXY
+	// protocol header.
+	ProxyProtocol bool `yaml:"proxy_protocol"`
+	// Loops is how many event loops answer visitors; 0 is one for each core.
+	Loops int `yaml:"loops"`
 	// CountryHeader is a header in which a trusted proxy names the visitor's
 	// country, such as CF-IPCountry.
 	CountryHeader string `yaml:"country_header"`
@@ -112,6 +117,13 @@ type Limits struct {
 	HeaderBytes Bytes `yaml:"header_bytes"` // request line and headers of a visit
 	BodyBytes   Bytes `yaml:"body_bytes"`   // body of an API request
 	ImportBytes Bytes `yaml:"import_bytes"` // an imported file, decompressed
+
+	Connections      int      `yaml:"connections"`       // of visitors, at the same time
+	OtherConnections int      `yaml:"other_connections"` // of them, those that ask for something unusual
+	UnfinishedBytes  Bytes    `yaml:"unfinished_bytes"`  // requests that have arrived in part, all together
+	HeaderTimeout    Duration `yaml:"header_timeout"`    // for a request to arrive
+	IdleTimeout      Duration `yaml:"idle_timeout"`      // of a connection between requests
+	WriteTimeout     Duration `yaml:"write_timeout"`     // for a visitor to take the answer
 }
 
 // Default returns the configuration of an installation that says nothing.
@@ -126,10 +138,12 @@ func Default() Config {
 			SegmentBytes: 16 * MiB,
 			SyncInterval: Duration(50 * time.Millisecond),
 		},
-		Cookie:          Cookie{Name: "sluice", TTL: 400 * Day},
-		Privacy:         Privacy{StoreIP: StoreTruncated, HonorGPC: true, HonorDNT: true},
-		Analytics:       Analytics{MemoryLimit: 120 * MiB},
-		Limits:          Limits{HeaderBytes: 16 * KiB, BodyBytes: 1 * MiB, ImportBytes: 1 * GiB},
+		Cookie:    Cookie{Name: "sluice", TTL: 400 * Day},
+		Privacy:   Privacy{StoreIP: StoreTruncated, HonorGPC: true, HonorDNT: true},
+		Analytics: Analytics{MemoryLimit: 120 * MiB},
+		Limits: Limits{HeaderBytes: 16 * KiB, BodyBytes: 1 * MiB, ImportBytes: 1 * GiB,
+			Connections: 50_000, OtherConnections: 2048, UnfinishedBytes: 64 * MiB,
+			HeaderTimeout: Duration(10 * time.Second), IdleTimeout: Duration(2 * time.Minute), WriteTimeout: Duration(10 * time.Second)},
 		ShutdownTimeout: Duration(30 * time.Second),
 	}
 }

@@ -65,14 +65,16 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 	}
 	want := config.Config{
 		Data: "/var/lib/sluice", Listen: ":80", Admin: "[::1]:8081", Role: config.Redirect, PublicURL: "https://go.example.com/", Node: 7,
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}, CountryHeader: "CF-IPCountry",
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}, ProxyProtocol: true, Loops: 3, CountryHeader: "CF-IPCountry",
 		Log:       config.Log{Level: "debug", Format: "json"},
 		Journal:   config.Journal{SegmentBytes: 64 * config.MiB, SyncInterval: config.Duration(100 * time.Millisecond), MaxBytes: 10 * config.GiB},
 		Cookie:    config.Cookie{Name: "visitor", Insecure: true, TTL: 30 * config.Day},
 		Privacy:   config.Privacy{StoreIP: config.StoreNone, HonorDNT: true},
 		Geo:       config.Geo{CountryFile: "/geo/country.mmdb", ASNFile: "/geo/asn.mmdb"},
 		Analytics: config.Analytics{MemoryLimit: config.GiB, Threads: 2},
-		Limits:    config.Limits{HeaderBytes: 8 * config.KiB, BodyBytes: 2 * config.MiB, ImportBytes: 512 * config.MiB},
+		Limits: config.Limits{HeaderBytes: 8 * config.KiB, BodyBytes: 2 * config.MiB, ImportBytes: 512 * config.MiB,
+			Connections: 1000, OtherConnections: 100, UnfinishedBytes: 8 * config.MiB, HeaderTimeout: config.Duration(5 * time.Second),
+			IdleTimeout: config.Duration(time.Minute), WriteTimeout: config.Duration(3 * time.Second)},
 
 		ShutdownTimeout: config.Duration(90 * time.Second),
 	}

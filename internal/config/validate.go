@@ -64,6 +64,10 @@ func (c *Config) Validate() error {
 	v.publicURL(c.PublicURL)
 	between(&v, "node", c.Node, 0, 65535)
 	v.header(c)
+	between(&v, "loops", c.Loops, 0, 256)
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		v.fault("proxy_protocol", "anybody could say who they are: name the proxies that do in trusted_proxies")
+	}
 	oneOf(&v, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(&v, "log.format", c.Log.Format, "text", "json")
 
@@ -87,6 +91,12 @@ func (c *Config) Validate() error {
 	between(&v, "limits.header_bytes", c.Limits.HeaderBytes, 4*KiB, MiB)
 	between(&v, "limits.body_bytes", c.Limits.BodyBytes, 64*KiB, GiB)
 	between(&v, "limits.import_bytes", c.Limits.ImportBytes, MiB, TiB)
+	between(&v, "limits.connections", c.Limits.Connections, 16, 10_000_000)
+	between(&v, "limits.other_connections", c.Limits.OtherConnections, 1, c.Limits.Connections)
+	between(&v, "limits.unfinished_bytes", c.Limits.UnfinishedBytes, MiB, TiB)
+	between(&v, "limits.header_timeout", c.Limits.HeaderTimeout, Duration(time.Second), Duration(time.Hour))
+	between(&v, "limits.idle_timeout", c.Limits.IdleTimeout, Duration(time.Second), Duration(24*time.Hour))
+	between(&v, "limits.write_timeout", c.Limits.WriteTimeout, Duration(time.Second), Duration(time.Hour))
 	between(&v, "shutdown_timeout", c.ShutdownTimeout, Duration(time.Second), Duration(time.Hour))
 	return v.err()
 }

@@ -1,6 +1,7 @@
 package redirect
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -28,6 +29,15 @@ func (r *Redirector) Handler(country string, keep Record) http.Handler {
 	})
 }
 
+// secureVisitor is the key of WithSecureVisitor.
+type secureVisitor struct{}
+
+// WithSecureVisitor marks the context of requests whose visitor has come over TLS,
+// to a proxy that said so in the PROXY protocol.
+func WithSecureVisitor(ctx context.Context) context.Context {
+	return context.WithValue(ctx, secureVisitor{}, true)
+}
+
 // RequestFrom reads what Answer needs from a parsed request.
 func RequestFrom(r *http.Request, country string) Request {
 	path, query := r.URL.EscapedPath(), r.URL.RawQuery
@@ -37,7 +47,7 @@ func RequestFrom(r *http.Request, country string) Request {
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
 	h := r.Header
 	q := Request{
-		Head: r.Method == http.MethodHead, OldHTTP: !r.ProtoAtLeast(1, 1), TLS: r.TLS != nil,
+		Head: r.Method == http.MethodHead, OldHTTP: !r.ProtoAtLeast(1, 1), TLS: r.TLS != nil || r.Context().Value(secureVisitor{}) != nil,
 		Peer: peer.Addr().WithZone(""), Host: r.Host, Path: path, Query: query,
 		Header: Header{
 			UserAgent:      h.Get("User-Agent"),

@@ -141,7 +141,7 @@ func (k *knowledge) Device() affiliate.Device { return affiliate.OtherDevice }
 
 // countryFromProxy believes the operator's country header from a trusted proxy.
 func (r *Redirector) countryFromProxy(q *Request) string {
-	if s := q.Header.Country; len(s) == 2 && r.options.Proxies.trusts(q.Peer) {
+	if s := q.Header.Country; len(s) == 2 && r.options.Proxies.Trusts(q.Peer) {
 		a, b := s[0]&^0x20, s[1]&^0x20
 		if 'A' <= a && a <= 'Z' && 'A' <= b && b <= 'Z' {
 			return string([]byte{a, b})

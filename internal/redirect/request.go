@@ -12,8 +12,8 @@ import (
 // strings are only read during Answer.
 type Request struct {
 	Time    time.Time // when it arrived; the Redirector's clock tells if it is zero
-	Head    bool // HEAD, else GET
-	OldHTTP bool // HTTP/1.0
+	Head    bool      // HEAD, else GET
+	OldHTTP bool      // HTTP/1.0
 	TLS     bool
 	Peer    netip.Addr // the other end of the connection
 	Host    string
@@ -87,7 +87,8 @@ func hasWord(s, word string) bool {
 // Proxies are the peers whose forwarding headers are believed.
 type Proxies []netip.Prefix
 
-func (p Proxies) trusts(ip netip.Addr) bool {
+// Trusts says that the address is one of them.
+func (p Proxies) Trusts(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	for _, prefix := range p {
 		if prefix.Contains(ip) {
@@ -102,7 +103,7 @@ func (p Proxies) trusts(ip netip.Addr) bool {
 // that is none of them is the visitor. X-Forwarded-For is read before Forwarded.
 func (p Proxies) client(r *Request) netip.Addr {
 	peer := r.Peer.Unmap()
-	if !p.trusts(peer) {
+	if !p.Trusts(peer) {
 		return peer
 	}
 	list, parse := r.Header.ForwardedFor, parseHop
@@ -122,7 +123,7 @@ func (p Proxies) client(r *Request) netip.Addr {
 			return client
 		}
 		client = ip
-		if !p.trusts(ip) {
+		if !p.Trusts(ip) {
 			return client
 		}
 	}
@@ -132,7 +133,7 @@ func (p Proxies) client(r *Request) netip.Addr {
 // secure says whether the visitor came over TLS, as far as we or a trusted proxy
 // can tell.
 func (p Proxies) secure(r *Request) bool {
-	return r.TLS || p.trusts(r.Peer) && strings.EqualFold(r.Header.ForwardedProto, "https")
+	return r.TLS || p.Trusts(r.Peer) && strings.EqualFold(r.Header.ForwardedProto, "https")
 }
 
 // parseHop reads "192.0.2.1", "192.0.2.1:1234", "2001:db8::1" or "[2001:db8::1]:1234".

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,9 +34,9 @@ func serve(t testing.TB, change func(*Options)) (*Server, *atomic.Int64) {
 		t.Fatal(err)
 	}
 	records := new(atomic.Int64)
-	o := Options{Redirector: redirect.New(redirect.Options{
-		Table: h.Current, Keys: affiliate.Keyring{{Number: 1, Secret: bytes.Repeat([]byte{7}, 32)}},
-	}), Record: func([]byte) error { records.Add(1); return nil }}
+	record := func([]byte) error { records.Add(1); return nil }
+	r := redirect.New(redirect.Options{Table: h.Current, Keys: affiliate.Keyring{{Number: 1, Secret: bytes.Repeat([]byte{7}, 32)}}})
+	o := Options{Redirector: r, Record: func(int) redirect.Record { return record }, Others: r.Handler("", record)}
 	if change != nil {
 		change(&o)
 	}
@@ -184,28 +185,35 @@ func TestForeignRequestsAreHandedOver(t *testing.T) {
 func TestSlowAndIdleClientsAreLetGo(t *testing.T) {
 	s, _ := serve(t, func(o *Options) { o.HeaderTimeout, o.IdleTimeout = time.Second, 2*time.Second })
 	for name, first := range map[string]string{"silent": "", "half a request": plain[:40], "idle after an answer": plain} {
-		c, err := net.Dial("tcp", s.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.WriteString(c, first)
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
-		if _, err := io.Copy(io.Discard, c); err != nil {
-			t.Errorf("%s: still connected: %v", name, err)
-		}
-		_ = c.Close()
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			_, _ = io.WriteString(c, first)
+			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			if _, err := io.Copy(io.Discard, c); err != nil {
+				t.Errorf("still connected: %v", err)
+			}
+		})
 	}
 }
 
-func TestTooManyConnections(t *testing.T) {
-	s, _ := serve(t, func(o *Options) { o.Connections = 3 })
+// When connections run out, those that are idle make room: a visitor is served.
+func TestTheIdleMakeRoom(t *testing.T) {
+	s, _ := serve(t, func(o *Options) { o.Connections, o.Loops = 3, 1 })
 	var conns []net.Conn
-	for range 5 {
+	for range 8 {
 		c, err := net.Dial("tcp", s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		conns = append(conns, c)
+		if got := answers(t, talk(t, s, plain)); len(got) != 1 || got[0].StatusCode != 302 {
+			t.Fatalf("beside %d idle connections: %v", len(conns), got)
+		}
 	}
 	ended := 0
 	for _, c := range conns {
@@ -213,17 +221,15 @@ func TestTooManyConnections(t *testing.T) {
 		if _, err := c.Read(make([]byte, 1)); err == io.EOF {
 			ended++
 		}
-	}
-	for _, c := range conns {
 		_ = c.Close()
 	}
-	if ended != 2 || s.Stats().Rejected != 2 {
-		t.Errorf("%d of 5 connections were ended, counted %d", ended, s.Stats().Rejected)
+	if got := s.Stats(); ended < 5 || got.Evicted != int64(ended) || got.Rejected != 0 {
+		t.Errorf("%d of 8 connections were ended; %+v", ended, got)
 	}
 }
 
 func TestFloodOfPipelinedRequestsIsBounded(t *testing.T) {
-	s, _ := serve(t, nil)
+	s, _ := serve(t, func(o *Options) { o.WriteTimeout = time.Second })
 	c, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -269,5 +275,100 @@ func TestManyClientsAtOnce(t *testing.T) {
 	all.Wait()
 	if answered.Load() != 6400 || records.Load() != 6400 {
 		t.Errorf("%d answers, %d records", answered.Load(), records.Load())
+	}
+}
+
+var loopback = redirect.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+
+// recorded is a click that a server has recorded.
+type recorded struct{ affiliate.Click }
+
+func (r recorded) secure() bool { return r.Signals&affiliate.SignalSecure != 0 }
+
+// serveSeen starts a server and returns what it records.
+func serveSeen(t *testing.T, change func(*Options)) (*Server, func() recorded) {
+	t.Helper()
+	clicks := make(chan recorded, 16)
+	s, _ := serve(t, func(o *Options) {
+		keep := func(b []byte) error {
+			var r recorded
+			if err := r.DecodeRecord(b); err != nil {
+				t.Error(err)
+			}
+			clicks <- r
+			return nil
+		}
+		o.Record = func(int) redirect.Record { return keep }
+		o.Others = o.Redirector.Handler("", keep)
+		change(o)
+	})
+	return s, func() recorded {
+		select {
+		case r := <-clicks:
+			return r
+		case <-time.After(5 * time.Second):
+			t.Fatal("nothing was recorded")
+			return recorded{}
+		}
+	}
+}
+
+// succession lets clients ask without a pause while the first server leaves.
+func succession(t *testing.T, first, second *Server) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	var asked, reconnected atomic.Int64
+	for range 16 {
+		clients.Go(func() {
+			var c net.Conn
+			var r *bufio.Reader
+			for ctx.Err() == nil {
+				if c == nil {
+					var err error
+					if c, err = net.Dial("tcp", first.Addr().String()); err != nil {
+						t.Error(err)
+						return
+					}
+					r = bufio.NewReader(c)
+				}
+				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				_, err := io.WriteString(c, plain)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				res, err := http.ReadResponse(r, nil)
+				if err != nil || res.StatusCode != 302 {
+					t.Error(res, err)
+					return
+				}
+				asked.Add(1)
+				if res.Close {
+					_ = c.Close()
+					c = nil
+					reconnected.Add(1)
+				}
+			}
+			if c != nil {
+				_ = c.Close()
+			}
+		})
+	}
+	time.Sleep(300 * time.Millisecond)
+	left, done := context.WithTimeout(t.Context(), 10*time.Second)
+	defer done()
+	if err := first.Leave(left); err != nil {
+		t.Error(err)
+	}
+	if err := first.Shutdown(left); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(300 * time.Millisecond)
+	cancel()
+	clients.Wait()
+	t.Logf("%d requests, %d times a client had to connect anew", asked.Load(), reconnected.Load())
+	if asked.Load() == 0 || reconnected.Load() == 0 {
+		t.Error("nobody asked, or nobody changed over")
 	}
 }

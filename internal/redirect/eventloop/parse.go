@@ -2,6 +2,8 @@ package eventloop
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"strings"
 	"unsafe"
 
@@ -22,15 +24,14 @@ const (
 )
 
 // parse reads one plain GET or HEAD request from the front of b into q and
-// returns how many bytes it takes. q's strings point into b. country is the
-// operator's country header in lower case, "" for none.
+// returns how many bytes it takes. q's strings point into b.
 //
 // Plain means: an HTTP/1.1 request line with an origin-form target of visible
 // ASCII and whole escapes; header lines that end in CRLF, with a token for a name
 // right before the colon; one Host; no body, no upgrade, no expectation. All else
 // is foreign, be it legal or not, so this parser never answers what net/http
 // would refuse.
-func parse(b []byte, q *redirect.Request, country string) (n int, keepAlive bool, o outcome) {
+func parse(b []byte, q *redirect.Request, names *names) (n int, keepAlive bool, o outcome) {
 	*q = redirect.Request{TLS: q.TLS, Peer: q.Peer}
 	lineEnd := bytes.IndexByte(b, '\n')
 	if lineEnd < 0 {
@@ -39,23 +40,22 @@ func parse(b []byte, q *redirect.Request, country string) (n int, keepAlive bool
 	if !parseRequestLine(b[:lineEnd+1], q) {
 		return 0, false, foreign
 	}
-	h := headers{q: q, country: country, keepAlive: true}
+	h := headers{q: q, names: names, keepAlive: true}
 	for n = lineEnd + 1; ; {
-		rest := b[n:]
-		end := bytes.IndexByte(rest, '\n')
-		if end < 0 {
+		if len(b)-n < 2 {
 			return 0, false, partial
 		}
-		if end == 1 && rest[0] == '\r' {
+		if b[n] == '\r' && b[n+1] == '\n' {
 			if q.Host == "" {
 				return 0, false, foreign
 			}
 			return n + 2, h.keepAlive, whole
 		}
-		if !h.line(rest[:end+1]) {
-			return 0, false, foreign
+		size, o := h.line(b[n:])
+		if o != whole {
+			return 0, false, o
 		}
-		n += end + 1
+		n += size
 	}
 }
 
@@ -116,7 +116,7 @@ func isHex(c byte) bool {
 // headers reads header lines.
 type headers struct {
 	q         *redirect.Request
-	country   string
+	names     *names
 	keepAlive bool
 	seen      uint32 // headers that may come once only
 }
@@ -137,26 +137,109 @@ func (h *headers) once(bit uint32) bool {
 	return !again
 }
 
-// line reads one line with its line end; false means foreign.
-func (h *headers) line(line []byte) bool {
-	if len(line) < 2 || line[len(line)-2] != '\r' {
-		return false
+// line reads the line at the front of b and returns its length with its end.
+func (h *headers) line(b []byte) (size int, o outcome) {
+	colon := colonIn(b)
+	if colon < 0 {
+		if tokenBytes(b) < len(b) {
+			return 0, foreign
+		}
+		return 0, partial
 	}
-	line = line[:len(line)-2]
-	colon := 0
-	for colon < len(line) && kind[line[colon]]&inName != 0 {
-		colon++
+	f := h.names.find(b, colon)
+	if f == unknownField && (colon == 0 || tokenBytes(b[:colon]) < colon) {
+		return 0, foreign
 	}
-	if colon == 0 || colon == len(line) || line[colon] != ':' {
-		return false
+	end, o := valueEnd(b, colon+1)
+	if o != whole {
+		return 0, o
 	}
-	value := line[colon+1:]
-	for _, c := range value {
-		if kind[c]&inValue == 0 {
-			return false
+	if f > ignoredField && !h.field(f, view(trim(b[colon+1:end]))) {
+		return 0, foreign
+	}
+	return end + 2, whole
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+)
+
+// colonIn returns the place of the first colon, or -1. It looks at eight bytes at a
+// time; the lowest that the arithmetic flags is one.
+func colonIn(b []byte) int {
+	i := 0
+	for ; len(b)-i >= 8; i += 8 {
+		word := binary.LittleEndian.Uint64(b[i:]) ^ ':'*ones
+		if found := (word - ones) &^ word & highs; found != 0 {
+			return i + bits.TrailingZeros64(found)>>3
 		}
 	}
-	return h.field(line[:colon], view(bytes.Trim(value, " \t")))
+	for ; i < len(b); i++ {
+		if b[i] == ':' {
+			return i
+		}
+	}
+	return -1
+}
+
+// tokenBytes is how many bytes at the front of b may be in a header's name.
+func tokenBytes(b []byte) int {
+	for i, c := range b {
+		if kind[c]&inName == 0 {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// valueEnd finds the end of a header's value from i on, which is where CR and LF
+// follow. It looks at eight bytes at a time: only those below blank, and DEL, need
+// a closer look, and the lowest that the arithmetic flags is one of them.
+func valueEnd(b []byte, i int) (end int, o outcome) {
+	for {
+		for len(b)-i >= 8 {
+			word := binary.LittleEndian.Uint64(b[i:])
+			del := word ^ 0x7f*ones
+			odd := ((word-0x20*ones)&^word | (del-ones)&^del) & highs
+			if odd != 0 {
+				i += bits.TrailingZeros64(odd) >> 3
+				break
+			}
+			i += 8
+		}
+		for i < len(b) && kind[b[i]]&inValue != 0 {
+			if i++; i&7 == 0 {
+				break
+			}
+		}
+		if i >= len(b) {
+			return 0, partial
+		}
+		if kind[b[i]]&inValue != 0 {
+			continue
+		}
+		switch {
+		case b[i] != '\r':
+			return 0, foreign
+		case i+1 == len(b):
+			return 0, partial
+		case b[i+1] != '\n':
+			return 0, foreign
+		}
+		return i, whole
+	}
+}
+
+// trim takes blanks and tabs from both ends.
+func trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // set takes a header that comes once and says something; what several lines of
@@ -169,134 +252,71 @@ func set(field *string, value string) bool {
 	return true
 }
 
-// field takes a header that matters; others are passed over.
-func (h *headers) field(name []byte, value string) bool {
+// field takes a header that matters; false means foreign.
+func (h *headers) field(f field, value string) bool {
 	q := &h.q.Header
-	switch len(name) {
-	case 2:
-		return !is(name, "te")
-	case 3:
-		if is(name, "dnt") {
-			return set(&q.DoNotTrack, value)
-		}
-	case 4:
-		if is(name, "host") {
-			h.q.Host = value
-			return h.once(seenHost) && plainHost(value)
-		}
-	case 5:
-		if is(name, "x-moz") {
-			return set(&q.XMoz, value)
-		}
-	case 6:
-		switch {
-		case is(name, "accept"):
-			return set(&q.Accept, value)
-		case is(name, "cookie"):
-			q.Cookie = value
-			return h.once(seenCookie)
-		case is(name, "expect"):
-			return false
-		}
-	case 7:
-		switch {
-		case is(name, "referer"):
-			return set(&q.Referrer, value)
-		case is(name, "purpose"):
-			return set(&q.Purpose, value)
-		case is(name, "sec-gpc"):
-			return set(&q.PrivacyGlobal, value)
-		case is(name, "upgrade"), is(name, "trailer"):
-			return false
-		}
-	case 9:
-		switch {
-		case is(name, "sec-ch-ua"):
-			return set(&q.Hints, value)
-		case is(name, "x-purpose"):
-			return set(&q.XPurpose, value)
-		case is(name, "forwarded"):
-			q.Forwarded = value
-			return h.once(seenForwarded)
-		}
-	default:
-		return h.longField(name, value)
+	switch f {
+	case hostField:
+		h.q.Host = value
+		return h.once(seenHost) && plainHost(value)
+	case connectionField:
+		h.keepAlive = !strings.EqualFold(value, "close")
+		return h.once(seenConnection) && (!h.keepAlive || strings.EqualFold(value, "keep-alive"))
+	case cookieField:
+		q.Cookie = value
+		return h.once(seenCookie)
+	case forwardedForField:
+		q.ForwardedFor = value
+		return h.once(seenForwardedFor)
+	case forwardedField:
+		q.Forwarded = value
+		return h.once(seenForwarded)
+	case userAgentField:
+		return set(&q.UserAgent, value)
+	case referrerField:
+		return set(&q.Referrer, value)
+	case languageField:
+		return set(&q.Language, value)
+	case acceptField:
+		return set(&q.Accept, value)
+	case doNotTrackField:
+		return set(&q.DoNotTrack, value)
+	case privacyGlobalField:
+		return set(&q.PrivacyGlobal, value)
+	case forwardedProtoField:
+		return set(&q.ForwardedProto, value)
+	case countryField:
+		return set(&q.Country, value)
 	}
-	return h.ofCountry(name, value)
+	return h.hint(f, value)
 }
 
-func (h *headers) longField(name []byte, value string) bool {
+// hint takes a header that says how and why a browser asks.
+func (h *headers) hint(f field, value string) bool {
 	q := &h.q.Header
-	switch len(name) {
-	case 10:
-		switch {
-		case is(name, "user-agent"):
-			return set(&q.UserAgent, value)
-		case is(name, "connection"):
-			h.keepAlive = !strings.EqualFold(value, "close")
-			return h.once(seenConnection) && (!h.keepAlive || strings.EqualFold(value, "keep-alive"))
-		}
-	case 11:
-		if is(name, "sec-purpose") {
-			return set(&q.SecPurpose, value)
-		}
-	case 14:
-		switch {
-		case is(name, "sec-fetch-dest"):
-			return set(&q.FetchDest, value)
-		case is(name, "sec-fetch-mode"):
-			return set(&q.FetchMode, value)
-		case is(name, "sec-fetch-site"):
-			return set(&q.FetchSite, value)
-		case is(name, "sec-fetch-user"):
-			return set(&q.FetchUser, value)
-		case is(name, "content-length"), is(name, "http2-settings"):
-			return false
-		}
-	case 15:
-		switch {
-		case is(name, "accept-language"):
-			return set(&q.Language, value)
-		case is(name, "x-forwarded-for"):
-			q.ForwardedFor = value
-			return h.once(seenForwardedFor)
-		}
-	case 16:
-		if is(name, "sec-ch-ua-mobile") {
-			return set(&q.HintMobile, value)
-		}
-	case 17:
-		switch {
-		case is(name, "x-forwarded-proto"):
-			return set(&q.ForwardedProto, value)
-		case is(name, "transfer-encoding"):
-			return false
-		}
+	switch f {
+	case secPurposeField:
+		return set(&q.SecPurpose, value)
+	case purposeField:
+		return set(&q.Purpose, value)
+	case xPurposeField:
+		return set(&q.XPurpose, value)
+	case xMozField:
+		return set(&q.XMoz, value)
+	case fetchDestField:
+		return set(&q.FetchDest, value)
+	case fetchModeField:
+		return set(&q.FetchMode, value)
+	case fetchSiteField:
+		return set(&q.FetchSite, value)
+	case fetchUserField:
+		return set(&q.FetchUser, value)
+	case hintsField:
+		return set(&q.Hints, value)
+	case hintMobileField:
+		return set(&q.HintMobile, value)
 	}
-	return h.ofCountry(name, value)
-}
-
-func (h *headers) ofCountry(name []byte, value string) bool {
-	if h.country != "" && len(name) == len(h.country) && is(name, h.country) {
-		return set(&h.q.Header.Country, value)
-	}
-	return true
-}
-
-// is compares a header's name with one in lower case of the same length.
-func is(name []byte, lower string) bool {
-	if len(name) != len(lower) {
-		return false
-	}
-	for i, c := range name {
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
+	return false // foreign by its name
 }
 
 // plainHost accepts a name or address with an optional port.

@@ -1,0 +1,121 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/journal"
+	"github.com/sluicehq/sluice/internal/redirect"
+)
+
+// lanes are the journals that this process writes: the first for net/http, the
+// others for an event loop each, so that loops share nothing. Each has a folder with
+// its number. A process takes the lowest numbers that nobody else writes: while it
+// replaces another one, that has its own.
+type lanes []*lane
+
+type lane struct {
+	number  int
+	journal *journal.Journal
+}
+
+// lanesMax bounds the search for free numbers.
+const lanesMax = 1024
+
+// openLanes opens n journals.
+func openLanes(a *App, n int) (all lanes, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, all.close())
+			all = nil
+		}
+	}()
+	options, err := a.journalOptions(n)
+	if err != nil {
+		return nil, err
+	}
+	for number := 0; len(all) < n; number++ {
+		if number == lanesMax {
+			return all, fmt.Errorf("the journal %s has no free lane below %d", a.folder.at("journal"), lanesMax)
+		}
+		j, err := journal.Open(a.lanePath(number), options)
+		if errors.Is(err, journal.ErrLocked) {
+			continue
+		}
+		if err != nil {
+			return all, fmt.Errorf("the journal of clicks cannot be opened: %w", err)
+		}
+		all = append(all, &lane{number, j})
+	}
+	return all, nil
+}
+
+// journalOptions shares what the journal may take among n lanes.
+func (a *App) journalOptions(n int) (journal.Options, error) {
+	cfg := a.config.Journal
+	o := journal.Options{SegmentBytes: int64(cfg.SegmentBytes), SyncInterval: time.Duration(cfg.SyncInterval),
+		MaxBytes: int64(cfg.MaxBytes) / int64(n), Logger: a.options.Logger, Now: a.options.Now}
+	if least := 4 * o.SegmentBytes; cfg.MaxBytes != 0 && o.MaxBytes < least {
+		return o, fmt.Errorf("journal.max_bytes: %s leaves no room to work for %d lanes, one for each event loop and one for the rest; "+
+			"give at least %d bytes, smaller segments (journal.segment_bytes), or fewer loops", cfg.MaxBytes, n, least*int64(n))
+	}
+	return o, nil
+}
+
+func (a *App) lanePath(number int) string { return a.folder.at("journal", strconv.Itoa(number)) }
+
+// sourceName is how a lane is known to queue and analytics: "NODE/LANE".
+func (a *App) sourceName(number int) string {
+	return strconv.Itoa(a.config.Node) + "/" + strconv.Itoa(number)
+}
+
+// record returns where a writer puts its clicks.
+func (l *lane) record() redirect.Record {
+	return func(record []byte) error {
+		_, err := l.journal.Append(record)
+		return err
+	}
+}
+
+func (all lanes) close() error {
+	var errs []error
+	for _, l := range all {
+		errs = append(errs, l.journal.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// openLeftLanes opens the lanes that an earlier process has left: it had more loops,
+// or this one has replaced it. What is in them goes the way of all clicks; nothing
+// is added.
+func (a *App) openLeftLanes() (left lanes, err error) {
+	entries, err := os.ReadDir(a.folder.at("journal"))
+	if err != nil {
+		return nil, fmt.Errorf("the journal's folder cannot be read: %w", err)
+	}
+	options, err := a.journalOptions(1)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		number, err := strconv.Atoi(e.Name())
+		if err != nil || !e.IsDir() || a.plane.lanes.has(number) {
+			continue
+		}
+		j, err := journal.Open(filepath.Join(a.folder.at("journal"), e.Name()), options)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("clicks of an earlier process cannot be read: %w", err), left.close())
+		}
+		left = append(left, &lane{number, j})
+	}
+	return left, nil
+}
+
+func (all lanes) has(number int) bool {
+	return slices.ContainsFunc(all, func(l *lane) bool { return l.number == number })
+}
