@@ -32,11 +32,11 @@ test: ## Lint, then every test that needs no browser: what a change must pass
 
 lint: needs geo dashboard lint-shell lint-go lint-web ## Check formatting, go vet, staticcheck, errcheck, ineffassign, shell, TypeScript
 
-bench: build ## Measure what the project promises; prints a table
+bench: build ## Measure what the project promises, beside nginx; prints a table
 	@scripts/bench.sh
 
-crash: binary ## Kill the server under load 20 times and count the clicks
-	SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_CRASH_ROUNDS=$${SLUICE_CRASH_ROUNDS:-20} go test ./test/crash -count=1 -v -timeout 20m
+crash: binary ## Kill the server under load 100 times and account for every click
+	SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_CRASH_ROUNDS=$${SLUICE_CRASH_ROUNDS:-100} go test ./test/crash -count=1 -v -timeout 30m
 
 test-browser: build ## Use the dashboard in a real browser (needs Chromium)
 	@cd web && SLUICE_BIN=$(CURDIR)/bin/sluice npm run --silent test:browser

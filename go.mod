@@ -9,6 +9,7 @@ ignore (
 )
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.2.0
 	github.com/caddyserver/certmagic v0.25.1
 	github.com/danielgtaylor/huma/v2 v2.34.1
 	github.com/duckdb/duckdb-go/v2 v2.10504.0

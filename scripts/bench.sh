@@ -2,9 +2,10 @@
 # Measures what the project promises, on the program as it is built in bin/. It
 # prints a table, leaves every sample in bin/bench.json and fails only when
 # something could not be measured: timings are never a test.
-# BENCH_SHORT=1 takes smaller numbers and about a minute, BENCH_ROUNDS=3 measures
+# BENCH_SHORT=1 takes smaller numbers and about two minutes, BENCH_ROUNDS=3 measures
 # everything three times, BENCH_DIR=/var/tmp puts the temporary data (up to 10 GB) there.
-# Arguments go to the measuring program: scripts/bench.sh -only links
+# Arguments go to the measuring program: scripts/bench.sh -only nginx,latency -turns 9
+# The part "large", ten million links, runs only when it is named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +13,13 @@ cd "$(dirname "$0")/.."
 	echo "bench: this needs Linux, whose /proc tells what a process takes" >&2
 	exit 2
 }
+
+# nginx is needed unless the parts were named and those with it are not among them.
+case " $* " in
+*" -only "*nginx* | *" -only "*latency* | *" -only="*nginx* | *" -only="*latency*) scripts/needs-nginx.sh ;;
+*" -only"*) ;;
+*) scripts/needs-nginx.sh ;;
+esac
 
 dir=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/sluice-bench-XXXXXX")
 measuring=
@@ -30,7 +38,8 @@ trap 'exit 143' TERM
 
 [ -x bin/sluice ] || go build -o bin/sluice ./cmd/sluice
 go build -o "$dir/bench" ./test/bench
-options=(-program "$PWD/bin/sluice" -out "$PWD/bin/bench.json" -dir "$dir" -rounds "${BENCH_ROUNDS:-1}")
+go build -o "$dir/visitors" ./test/load/visitors
+options=(-program "$PWD/bin/sluice" -visitors "$dir/visitors" -out "$PWD/bin/bench.json" -dir "$dir" -rounds "${BENCH_ROUNDS:-1}")
 if [ "${BENCH_SHORT:-}" = 1 ]; then
 	options+=(-short)
 fi

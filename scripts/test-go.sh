@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 export CI=true
 export SLUICE_BIN=${SLUICE_BIN:-$PWD/bin/sluice}
 # A few kills show that the test stands; make crash is the long one.
-export SLUICE_CRASH_ROUNDS=${SLUICE_CRASH_ROUNDS:-3}
+export SLUICE_CRASH_ROUNDS=${SLUICE_CRASH_ROUNDS:-10}
 
 go build -o bin/testreport ./scripts/testreport
 # go vet has been run by the linters.

@@ -109,6 +109,27 @@ func (o *output) String() string {
 // itself. It is killed with the test if it still runs.
 func StartServer(t testing.TB, data string, args ...string) *Server {
 	t.Helper()
+	s := start(t, data, args...)
+	s.Links = s.find(t, `links\s+http://(\S+?)/go/`)
+	s.Admin = s.find(t, `dashboard\s+http://(\S+?)/`)
+	s.find(t, `(data  )`)
+	if m := regexp.MustCompile(`first login\s+(http://\S+)`).FindStringSubmatch(s.output.String()); m != nil {
+		s.Login = m[1]
+	}
+	return s
+}
+
+// StartRedirect starts the program as one that only answers visitors.
+func StartRedirect(t testing.TB, data string, args ...string) *Server {
+	t.Helper()
+	s := start(t, data, append([]string{"--role", "redirect"}, args...)...)
+	s.Links = s.find(t, `links\s+http://(\S+?)/go/`)
+	s.Admin = s.find(t, `health\s+http://(\S+?)/`)
+	return s
+}
+
+func start(t testing.TB, data string, args ...string) *Server {
+	t.Helper()
 	s := &Server{Data: data, output: &output{}, ended: make(chan struct{})}
 	args = append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)
 	s.cmd = exec.Command(Binary(t), args...)
@@ -121,12 +142,6 @@ func StartServer(t testing.TB, data string, args ...string) *Server {
 		close(s.ended)
 	}()
 	t.Cleanup(func() { s.Kill() })
-	s.Links = s.find(t, `links\s+http://(\S+?)/go/`)
-	s.Admin = s.find(t, `dashboard\s+http://(\S+?)/`)
-	s.find(t, `(data  )`)
-	if m := regexp.MustCompile(`first login\s+(http://\S+)`).FindStringSubmatch(s.output.String()); m != nil {
-		s.Login = m[1]
-	}
 	return s
 }
 
@@ -175,11 +190,9 @@ func (s *Server) Stop(t testing.TB) int {
 	return s.cmd.ProcessState.ExitCode()
 }
 
-// API calls the server's API over its socket, as an operator, and decodes the
-// answer into the value unless that is nil. It returns the HTTP status.
-func (s *Server) API(t testing.TB, method, path string, body, into any) int {
-	t.Helper()
-	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
+// client reaches the server over its socket.
+func (s *Server) client(timeout time.Duration) *http.Client {
+	return &http.Client{Timeout: timeout, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			dir, err := os.Open(s.Data)
 			if err != nil {
@@ -189,6 +202,35 @@ func (s *Server) API(t testing.TB, method, path string, body, into any) int {
 			return (&net.Dialer{}).DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/sluice.sock", dir.Fd()))
 		},
 	}}
+}
+
+// Stream is API for an answer that is too large to be held: read gets it as it comes.
+func (s *Server) Stream(t testing.TB, path string, read func(io.Reader) error) {
+	t.Helper()
+	client := s.client(10 * time.Minute)
+	defer client.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://sluice"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s", path, res.Status)
+	}
+	if err := read(res.Body); err != nil {
+		t.Fatalf("GET %s: %v", path, err)
+	}
+}
+
+// API calls the server's API over its socket, as an operator, and decodes the
+// answer into the value unless that is nil. It returns the HTTP status.
+func (s *Server) API(t testing.TB, method, path string, body, into any) int {
+	t.Helper()
+	client := s.client(time.Minute)
 	defer client.CloseIdleConnections()
 	var b bytes.Buffer
 	if body != nil {
@@ -234,4 +276,27 @@ func (s *Server) Drained(t testing.TB) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatalf("the reports are still behind: %+v", status)
+}
+
+// Reported waits until so many clicks are in the reports, and none waits. It gives
+// up, and the test fails, when there is no progress for a minute.
+func (s *Server) Reported(t testing.TB, clicks int) {
+	t.Helper()
+	var status struct {
+		Pipeline  struct{ Records, Bytes int64 }
+		Analytics struct{ Clicks int64 }
+	}
+	last := int64(-1)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if s.API(t, "GET", "/api/v1/status", nil, &status) != http.StatusOK {
+			continue
+		}
+		if status.Analytics.Clicks >= int64(clicks) && status.Pipeline.Records == 0 && status.Pipeline.Bytes == 0 {
+			return
+		}
+		if status.Analytics.Clicks != last {
+			last, deadline = status.Analytics.Clicks, time.Now().Add(time.Minute)
+		}
+	}
+	t.Errorf("the reports stand still at %d of %d clicks: %+v", last, clicks, status)
 }

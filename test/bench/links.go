@@ -7,43 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/test/load"
 )
-
-// slugOf is the name of the link in a line of the file. Names come in no order, as
-// those of a portfolio that has grown for years.
-func slugOf(line int) string {
-	hash := uint32(line) * 2654435761
-	return fmt.Sprintf("%s-%s-%x", products[hash%uint32(len(products))], adjectives[hash>>8%uint32(len(adjectives))], line)
-}
-
-var (
-	products   = strings.Fields("espresso-machine standing-desk running-shoes noise-cancelling-headphones cast-iron-pan usb-c-hub hiking-backpack robot-vacuum mirrorless-camera baby-monitor air-fryer travel-pillow")
-	adjectives = strings.Fields("review deal 2026 best vs-the-rest guide black-friday mini pro first-look")
-)
-
-// networkURL is a click URL as one of several networks writes it.
-func networkURL(n int) string {
-	shop := url.QueryEscape(fmt.Sprintf("https://www.shop-%d.example/p/%d/%s?variant=%d", n%211, n, products[n%len(products)], n%7))
-	switch n % 6 {
-	case 0:
-		return fmt.Sprintf("https://www.awin1.com/cread.php?awinmid=%d&awinaffid=456789&clickref={click_id}&ued=%s", 1000+n%900, shop)
-	case 1:
-		return fmt.Sprintf("https://www.anrdoezrs.net/click-%d-%d?sid={click_id}&url=%s", 7000000+n%90, 10000000+n, shop)
-	case 2:
-		return fmt.Sprintf("https://click.linksynergy.com/deeplink?id=AbCdEfGhIjK&mid=%d&u1={click_id}&murl=%s", 30000+n%700, shop)
-	case 3:
-		return fmt.Sprintf("https://www.ebay.de/itm/%d?mkcid=1&mkrid=707-53477-19255-0&campid=53390%05d&toolid=10001&customid={click_id}", 110000000000+n, n%4000)
-	case 4:
-		return fmt.Sprintf("https://shop-%d.sjv.io/c/1234567/%d/%d?subId1={click_id}&u=%s", n%211, 100000+n%5000, 2000+n%800, shop)
-	}
-	return fmt.Sprintf("https://www.shop-%d.example/p/%d?utm_source=blog&utm_medium=affiliate&ref=blog-%d", n%211, n, n%40)
-}
 
 // writeLinks writes a file of links for the import.
 func writeLinks(path string, links int) (err error) {
@@ -56,7 +26,7 @@ func writeLinks(path string, links int) (err error) {
 	_, _ = w.WriteString("slug,url,tags,page,note\n") // the error stays with w
 	for n := range links {
 		_, _ = fmt.Fprintf(w, "%s,%s,\"%s,batch-%d\",/reviews/%d,\"%s, found in %d\"\n",
-			slugOf(n), networkURL(n), products[n%len(products)], n%100, n%5000, products[n%len(products)], 2015+n%11)
+			load.Slug(n), load.Target(n), load.Product(n), n%100, n%5000, load.Product(n), 2015+n%11)
 	}
 	return w.Flush()
 }
@@ -111,7 +81,7 @@ func (b *bench) importLinks(ctx context.Context, s *server, file string) error {
 		return fmt.Errorf("the import failed: %w\n%.500s", err, out)
 	}
 	returned := time.Since(began)
-	err = s.served(ctx, slugOf(b.size.Links-1), 5*time.Millisecond)
+	err = s.served(ctx, load.Slug(b.size.Links-1), 5*time.Millisecond)
 	served := time.Since(began)
 	used := s.processor()
 	m := watched()
@@ -156,12 +126,12 @@ func (b *bench) restarts(ctx context.Context, s *server) (*server, error) {
 		} else if err := s.stop(); err != nil {
 			return s, err
 		}
-		next, err := b.start(s.data)
+		next, err := b.start(s.data, anywhere)
 		if err != nil {
 			return s, err
 		}
 		s = next
-		first, err := s.firstRedirect(ctx, slugOf(b.size.Links/2+n))
+		first, err := s.firstRedirect(ctx, load.Slug(b.size.Links/2+n))
 		if err != nil {
 			return s, err
 		}
@@ -211,8 +181,8 @@ func (b *bench) steadyLoad(ctx context.Context, s *server) error {
 		return err
 	}
 	watched, used := s.watch(), s.processor()
-	c := crowd{address: s.links, size: 16, rate: loadPerSecond, slug: func(int, int) string { return slugOf(rand.IntN(b.size.Links)) }}
-	got, err := c.click(ctx, time.Duration(b.size.LoadSeconds)*time.Second)
+	got, err := b.visit(ctx, anywhere, load.Options{Address: s.links, Connections: 16, Rate: loadPerSecond, Links: b.size.Links,
+		Duration: time.Duration(b.size.LoadSeconds) * time.Second})
 	if err == nil {
 		err = s.drained(ctx)
 	}
@@ -220,17 +190,14 @@ func (b *bench) steadyLoad(ctx context.Context, s *server) error {
 	if err != nil {
 		return err
 	}
-	if got.refused > 0 {
-		return fmt.Errorf("%d clicks were not answered with 302", got.refused)
-	}
-	n := float64(len(got.waits))
+	n := float64(got.Answered)
 	b.figures.of("memory under load, whole process, peak", "MiB", "≤ 450").add(m.peak)
 	b.figures.of("memory under load, whole process, peak", "MiB", "").note("at its largest %.0f own + %.0f mapped files", m.anon, m.files)
-	b.figures.of("load: clicks answered", "clicks/s", "").add(n / got.took.Seconds())
-	b.figures.of("load: wait for the answer, median", "ms", "").add(quantile(got.waits, 0.5))
-	b.figures.of("load: wait for the answer, 99 of 100", "ms", "").add(quantile(got.waits, 0.99))
+	b.figures.of("load: clicks answered", "clicks/s", "").add(got.PerSecond())
+	b.figures.of("load: wait for the answer, median", "ms", "").add(got.Wait.P50)
+	b.figures.of("load: wait for the answer, 99 of 100", "ms", "").add(got.Wait.P99)
 	b.figures.of("load: processor time, click to report", "µs/click", "").add(float64((s.processor()-used)/time.Microsecond) / n)
-	say("load: %.0f clicks/s, p99 %.1f ms, peak %.0f MiB", n/got.took.Seconds(), quantile(got.waits, 0.99), m.peak)
+	say("load: %.0f clicks/s, p99 %.1f ms, peak %.0f MiB", got.PerSecond(), got.Wait.P99, m.peak)
 	return nil
 }
 
@@ -246,7 +213,7 @@ func (b *bench) creates(ctx context.Context, s *server) error {
 	for range b.size.Creates {
 		slug := fmt.Sprintf("new-%x", rand.Uint64())
 		began := time.Now()
-		if err := s.api(ctx, "POST", "/api/v1/links", map[string]any{"slug": slug, "url": networkURL(rand.IntN(1 << 20))}, nil); err != nil {
+		if err := s.api(ctx, "POST", "/api/v1/links", map[string]any{"slug": slug, "url": load.Target(rand.IntN(1 << 20))}, nil); err != nil {
 			return err
 		}
 		answered := time.Now()
@@ -275,7 +242,7 @@ func (b *bench) visible(ctx context.Context, s *server) error {
 	f := b.figures.of("a click is in the report", "s", "≤ 2")
 	for range b.size.Visible {
 		slug := fmt.Sprintf("seen-%x", rand.Uint64())
-		if err := s.api(ctx, "POST", "/api/v1/links", map[string]any{"slug": slug, "url": networkURL(0)}, nil); err != nil {
+		if err := s.api(ctx, "POST", "/api/v1/links", map[string]any{"slug": slug, "url": load.Target(0)}, nil); err != nil {
 			return err
 		}
 		// The collector comes round a few times a second: meet it at any moment.

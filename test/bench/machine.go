@@ -168,6 +168,26 @@ func processor(who int) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
+// treeProcessor is the time that a process and its children have had of all
+// processors.
+func treeProcessor(pid int) time.Duration {
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	_, rest, _ := strings.Cut(firstLine(filepath.Join(proc, "stat")), ") ") // the name of the program may hold anything
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	system, _ := strconv.ParseInt(f[12], 10, 64)
+	used := time.Duration(user+system) * tick
+	for _, child := range strings.Fields(firstLine(filepath.Join(proc, "task", strconv.Itoa(pid), "children"))) {
+		if n, err := strconv.Atoi(child); err == nil {
+			used += treeProcessor(n)
+		}
+	}
+	return used
+}
+
 // partResult tells how much of the machine a part had to itself.
 type partResult struct {
 	Name    string  `json:"name"`

@@ -29,8 +29,9 @@ type server struct {
 	client http.Client
 }
 
-// start starts the program and waits for nothing. The caller must kill it.
-func (b *bench) start(data string) (*server, error) {
+// start starts the program on a processor, or anywhere, and waits for nothing. The
+// caller must kill it.
+func (b *bench) start(data string, on int, arguments ...string) (*server, error) {
 	links, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -40,7 +41,7 @@ func (b *bench) start(data string) (*server, error) {
 	s.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(data, "sluice.sock"))
 	}}
-	s.cmd = exec.Command(b.program, "serve", "--data", data, "--listen", links, "--admin", "127.0.0.1:0")
+	s.cmd = pinned(context.Background(), on, append([]string{b.program, "serve", "--data", data, "--listen", links, "--admin", "127.0.0.1:0"}, arguments...)...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.said, &s.said
 	s.began = time.Now()
 	if err := s.cmd.Start(); err != nil {
@@ -55,7 +56,7 @@ func (b *bench) start(data string) (*server, error) {
 
 // open starts the program and waits until its back office answers.
 func (b *bench) open(ctx context.Context, data string) (*server, error) {
-	s, err := b.start(data)
+	s, err := b.start(data, anywhere)
 	if err != nil {
 		return nil, err
 	}
@@ -221,14 +222,4 @@ func (s *server) watch() (done func() memory) {
 }
 
 // processor is the time that the server has had of all processors.
-func (s *server) processor() time.Duration {
-	stat := firstLine(s.proc("stat"))
-	_, rest, _ := strings.Cut(stat, ") ") // the name of the program may hold anything
-	f := strings.Fields(rest)
-	if len(f) < 13 {
-		return 0
-	}
-	user, _ := strconv.ParseInt(f[11], 10, 64)
-	system, _ := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(user+system) * tick
-}
+func (s *server) processor() time.Duration { return treeProcessor(s.cmd.Process.Pid) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
+	"github.com/sluicehq/sluice/test/load"
 )
 
 // traffic makes clicks as a busy publisher sees them: 100,000 links of which few
@@ -39,8 +40,8 @@ func newTraffic(seed uint64) *traffic {
 		f.countries = append(f.countries, strings.ToUpper(string([]rune{letter(), letter()})))
 	}
 	for i := range clickedLinks {
-		f.slugs = append(f.slugs, slugOf(i))
-		f.urls = append(f.urls, networkURL(i))
+		f.slugs = append(f.slugs, load.Slug(i))
+		f.urls = append(f.urls, load.Target(i))
 	}
 	return f
 }
