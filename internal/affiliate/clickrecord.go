@@ -3,6 +3,7 @@ package affiliate
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"strings"
 	"sync"
@@ -49,8 +50,8 @@ func (c *Click) texts() [textFields]*string {
 
 // The texts that others depend on, by their place in texts.
 const (
-	agentText, languageText = 0, 2
-	hostText, pageText      = 6, 7
+	agentText, referrerText, languageText = 0, 1, 2
+	hostText, pageText                    = 6, 7
 )
 
 // phrasesOf is the table of a text, by its place in texts.
@@ -66,7 +67,9 @@ func phrasesOf(text int) *phrases {
 
 // AppendRecord appends the click's record to b and returns it. The layout is
 // described in docs/formats/click.md. It allocates only to grow b.
-func (c *Click) AppendRecord(b []byte) []byte {
+func (c *Click) AppendRecord(b []byte) []byte { return c.appendRecord(b, nil) }
+
+func (c *Click) appendRecord(b []byte, w *RecordWriter) []byte {
 	id, s := c.ID.raw(), c.shape()
 	b = append(b, clickVersion)
 	b = append(b, id[:]...)
@@ -97,10 +100,13 @@ func (c *Click) AppendRecord(b []byte) []byte {
 		a := c.IP.As16()
 		b = append(b, a[:]...)
 	}
-	own := c.ownID()
-	for i, text := range c.texts() {
-		if s&(hasText<<i) != 0 {
-			b = phrasesOf(i).appendText(b, *text, own)
+	own, texts := c.ownID(), c.texts()
+	for left := uint32(s/hasText) & (1<<textFields - 1); left != 0; left &= left - 1 {
+		i := bits.TrailingZeros32(left)
+		if w != nil && memorable&(1<<i) != 0 {
+			b = w.appendText(b, i, *texts[i], own)
+		} else {
+			b = phrasesOf(i).appendText(b, *texts[i], own)
 		}
 	}
 	if s&hasSubs != 0 {
@@ -292,50 +298,45 @@ func (c *Click) decodeV2(r *recordReader) {
 }
 
 // unpacked lends decodeTexts the memory to unpack texts in.
-var unpacked = sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }}
+var unpacked = sync.Pool{New: func() any { return &textReader{out: make([]byte, 2048)} }}
 
 // unpackedMax is the largest memory that is kept.
 const unpackedMax = 64 << 10
 
 // decodeTexts reads the texts and the sub-IDs, all into one string.
 func (c *Click) decodeTexts(r *recordReader, s shape) {
-	lent := unpacked.Get().(*[]byte)
-	all, at := (*lent)[:0], r.at
+	u := unpacked.Get().(*textReader)
+	u.packed, u.at, u.id, u.n, u.bad = r.text, r.at, c.ownID(), 0, false
+	var fields [textFields + SubSlots]*string
 	var ends [textFields + SubSlots]int
-	texts, id := c.texts(), c.ownID()
-	for i := range texts {
-		if s&(hasText<<i) != 0 && at >= 0 {
-			all, at = phrasesOf(i).readText(all, r.text, at, id)
-		}
-		ends[i] = len(all)
+	n, texts := 0, c.texts()
+	for left := uint32(s/hasText) & (1<<textFields - 1); left != 0; left &= left - 1 {
+		i := bits.TrailingZeros32(left)
+		u.read(phrasesOf(i))
+		fields[n], ends[n] = texts[i], u.n
+		n++
 	}
-	used := uint64(0)
-	if s&hasSubs != 0 && at >= 0 {
-		r.at = at
-		used = r.uvarint()
-		at = r.at
-	}
-	for i := range c.Subs {
-		if used&(1<<i) != 0 && at >= 0 {
-			all, at = linkPhrases.readText(all, r.text, at, id)
-		}
-		ends[textFields+i] = len(all)
-	}
-	if at < 0 {
-		r.bad = true
-	} else {
-		r.at = at
-		text, from := string(all), 0
-		for i := range texts {
-			*texts[i], from = text[from:ends[i]], ends[i]
-		}
+	if s&hasSubs != 0 {
+		r.at = u.at
+		used := r.uvarint()
+		u.at = r.at
 		for i := range c.Subs {
-			c.Subs[i], from = text[from:ends[textFields+i]], ends[textFields+i]
+			if used&(1<<i) != 0 {
+				u.read(linkPhrases)
+				fields[n], ends[n] = &c.Subs[i], u.n
+				n++
+			}
 		}
 	}
-	if cap(all) <= unpackedMax {
-		*lent = all
-		unpacked.Put(lent)
+	r.at, r.bad = u.at, r.bad || u.bad
+	if !r.bad {
+		text, from := string(u.out[:u.n]), 0
+		for i := range n {
+			*fields[i], from = text[from:ends[i]], ends[i]
+		}
+	}
+	if u.packed, u.id = "", ""; len(u.out) <= unpackedMax {
+		unpacked.Put(u)
 	}
 }
 

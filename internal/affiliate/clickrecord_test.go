@@ -196,6 +196,7 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Add("\x00\x01\x02\x03\x0a\x10\x7f\x80\xff", "a://b?c#d", "", "06b9qg3nsw008w1d5e9k2m7x", "b", "/")
 	f.Add("007 18446744073709551616 65536 255 256", "://", "://", "#?", "", "")
+	w := NewRecordWriter()
 	f.Fuzz(func(t *testing.T, agent, referrer, language, url, host, page string) {
 		c := Click{ID: NewClickID(1781524800123, 1, 2), Code: 302, Agent: agent, Referrer: referrer, Language: language, URL: url, Host: host, Page: page}
 		c.Subs[3] = agent
@@ -203,12 +204,47 @@ func FuzzRecord(f *testing.F) {
 		if err := got.DecodeRecord(c.AppendRecord(nil)); err != nil || !reflect.DeepEqual(got, c) {
 			t.Errorf("%v\n have %+v\n want %+v", err, got, c)
 		}
+		for range 3 {
+			if err := got.DecodeRecord(w.AppendRecord(nil, &c)); err != nil || !reflect.DeepEqual(got, c) {
+				t.Errorf("by a writer: %v\n have %+v\n want %+v", err, got, c)
+			}
+		}
 	})
 }
 
 func TestAppendRecordAllocatesNothing(t *testing.T) {
-	c, b := fullClick(), make([]byte, 0, 4096)
-	if n := testing.AllocsPerRun(100, func() { b = c.AppendRecord(b[:0]) }); n != 0 {
+	c, b, w := fullClick(), make([]byte, 0, 4096), NewRecordWriter()
+	if n := testing.AllocsPerRun(100, func() { b = c.AppendRecord(b[:0]); b = w.AppendRecord(b[:0], &c) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A writer's memory changes nothing: whatever it has seen before, and though a text
+// that it keeps may hold the id of another click.
+func TestRecordWriterAgrees(t *testing.T) {
+	w := NewRecordWriter()
+	check := func(c Click) {
+		t.Helper()
+		var got Click
+		if err := got.DecodeRecord(w.AppendRecord(nil, &c)); err != nil || !reflect.DeepEqual(got, c) {
+			t.Fatalf("%v\n have %+v\n want %+v", err, got, c)
+		}
+	}
+	clicks := typicalClicks()
+	for n := range 4 {
+		for _, c := range clicks {
+			check(c)
+		}
+		own := clicks[n]
+		own.Referrer, own.Agent, own.Language = "https://a.example/"+clicks[0].ID.String(), clicks[0].Language+clicks[0].ID.String(), clicks[0].Agent
+		check(own)
+		own = clicks[0]
+		own.Referrer, own.Agent, own.Language = "https://a.example/"+clicks[0].ID.String(), clicks[0].Language+clicks[0].ID.String(), clicks[0].Agent
+		check(own)
+	}
+	for n := range 20_000 { // more than it keeps, each twice in a row, and one that is often there
+		c := Click{ID: clicks[0].ID, Code: usualCode, Agent: fmt.Sprintf("agent number %d", n%7_000), Referrer: fmt.Sprint("agent number ", n/2), Host: clicks[0].Host}
+		check(c)
+		check(c)
 	}
 }

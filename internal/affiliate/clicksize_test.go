@@ -90,16 +90,22 @@ func TestTypicalRecordsAreShort(t *testing.T) {
 	}
 }
 
+// Alone, and by a writer that has seen the words before.
 func BenchmarkAppendRecord(b *testing.B) {
 	for _, i := range []int{0, 5, len(typicalClicks()) - 1} {
-		c, record := typicalClicks()[i], make([]byte, 0, 4096)
-		b.Run(fmt.Sprint(i), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				record = c.AppendRecord(record[:0])
-			}
-			b.ReportMetric(float64(diskBytes(record)), "disk-bytes")
-		})
+		c, record, w := typicalClicks()[i], make([]byte, 0, 4096), NewRecordWriter()
+		for how, write := range map[string]func(){
+			"alone":  func() { record = c.AppendRecord(record[:0]) },
+			"writer": func() { record = w.AppendRecord(record[:0], &c) },
+		} {
+			b.Run(fmt.Sprint(i, "/", how), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					write()
+				}
+				b.ReportMetric(float64(diskBytes(record)), "disk-bytes")
+			})
+		}
 	}
 }
 

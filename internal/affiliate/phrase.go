@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
-	"strconv"
 )
 
 // The words of a click record, version 2. Visitors' browsers say nearly all the
@@ -35,7 +34,6 @@ const (
 	codeMany     = 0x80
 	phrasesShort = 144 // have a code of one byte
 	phrasesMax   = phrasesShort + 256*(codeFew-codePage)
-	phraseMin    = 3 // bytes of the shortest
 )
 
 //go:embed phrases-v2.json
@@ -47,19 +45,49 @@ var agentPhrases, languagePhrases, linkPhrases = mustPhrases(phrasesV2)
 
 // phrases is a table prepared for both ways.
 type phrases struct {
-	texts []string
-	// known lists the phrases that start alike together, the longest first; those
-	// whose first three bytes hash to h lie from heads[h] to heads[h+1].
-	known []phrase
-	heads [1<<headBits + 1]uint16
+	texts  []string
+	starts [][startBytes]byte // the first bytes of each, padded: most need no more
+	nodes  []phraseNode       // a tree of the phrases; nodes[0] is its root
+	// edges of all nodes lie in one array: the one for byte c of a node at its base
+	// + c. So a step is one look, however many children a node has.
+	edges []phraseEdge
+	// heads are the phrases' first three bytes, by their hash. Most places where a
+	// phrase may begin are dismissed by one look, and where one does the first steps
+	// are saved.
+	heads [1 << headBits]phraseHead
 }
 
-const headBits = 11
+// phraseHead is where the tree goes on behind three bytes.
+type phraseHead struct {
+	bytes uint32 // the three, little-endian; 0 for none
+	node  uint16
+	label uint8 // bytes of the node's label that are among the three
+}
 
-type phrase struct {
-	text  string
+const (
+	phraseMin = 3 // bytes of the shortest phrase
+	headBits  = 11
+)
+
+func headAt(bytes uint32) uint32 { return bytes * 2654435761 >> (32 - headBits) }
+
+// phraseEdge leads from one node to another.
+type phraseEdge struct {
+	from, to uint16 // to is 0 for none: nothing leads to the root
+}
+
+const (
+	startBytes = 16
+	tokenMax   = 128 // bytes that one code can stand for, at least
+)
+
+// phraseNode is a place in the tree: where phrases that start alike part, or end.
+type phraseNode struct {
+	label string // what must follow the byte that led here
+	base  uint16 // of its edges
 	code  [2]byte
-	bytes uint8 // of the code
+	bytes uint8 // of the code; 0 where no phrase ends
+	leaf  bool  // nothing follows
 }
 
 func mustPhrases(file []byte) (agent, language, link *phrases) {
@@ -71,53 +99,152 @@ func mustPhrases(file []byte) (agent, language, link *phrases) {
 }
 
 func newPhrases(texts []string) *phrases {
-	t := &phrases{texts: texts}
+	t := &phrases{texts: texts, starts: make([][startBytes]byte, len(texts)), nodes: make([]phraseNode, 1)}
 	if len(texts) > phrasesMax {
 		panic(fmt.Sprintf("BUG: %d phrases", len(texts)))
 	}
+	order := make([]int, len(texts))
 	for i, s := range texts {
-		if len(s) < phraseMin {
-			panic(fmt.Sprintf("BUG: the phrase %q is too short", s))
+		if len(s) < phraseMin || len(s) > tokenMax {
+			panic(fmt.Sprintf("BUG: a phrase has %d bytes: %q", len(s), s))
 		}
-		p := phrase{text: s, bytes: 1}
-		switch more := i - phrasesShort; {
-		case i < codePlain-codeFew:
-			p.code[0] = byte(codeFew + i)
-		case more < 0:
-			p.code[0] = byte(codeMany + i - (codePlain - codeFew))
-		default:
-			p.code, p.bytes = [2]byte{byte(codePage + more>>8), byte(more)}, 2
-		}
-		t.known = append(t.known, p)
+		copy(t.starts[i][:], s)
+		order[i] = i
 	}
-	slices.SortFunc(t.known, func(a, b phrase) int {
-		return cmp.Or(cmp.Compare(headOf(a.text), headOf(b.text)), cmp.Compare(len(b.text), len(a.text)))
-	})
-	for i := range t.known {
-		for h := headOf(t.known[i].text) + 1; h < uint32(len(t.heads)); h++ {
-			t.heads[h] = uint16(i + 1)
-		}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(texts[a], texts[b]) })
+	t.grow(0, order, 0)
+	for _, s := range texts {
+		t.addHead(s)
 	}
 	return t
 }
 
-// headOf hashes the first three bytes.
-func headOf(s string) uint32 {
-	return (uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16) * 2654435761 >> (32 - headBits)
+// addHead notes where the first three bytes of a phrase lead. Of two that share a place
+// the second is looked for from the root.
+func (t *phrases) addHead(s string) {
+	bytes := uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16
+	node, left := uint16(0), s[:phraseMin]
+	for left != "" {
+		node = t.edges[int(t.nodes[node].base)+int(left[0])].to
+		label := t.nodes[node].label
+		if left = left[1:]; len(left) <= len(label) {
+			break
+		}
+		left = left[len(label):]
+	}
+	switch h := &t.heads[headAt(bytes)]; h.bytes {
+	case 0, bytes:
+		*h = phraseHead{bytes: bytes, node: node, label: uint8(len(left))}
+	default:
+		h.node = 0
+		h.bytes = crowded
+	}
 }
 
-// longest returns the longest phrase that s starts with, or nil.
-func (t *phrases) longest(s string) *phrase {
-	if len(s) < phraseMin {
-		return nil
+// crowded marks a head of several threes.
+const crowded = 1 << 24
+
+// grow makes the children of a node from phrases in order that share their first
+// bytes.
+func (t *phrases) grow(node int, order []int, shared int) {
+	if len(order) > 0 && len(t.texts[order[0]]) == shared {
+		t.nodes[node].code, t.nodes[node].bytes = codeOf(order[0])
+		order = order[1:]
 	}
-	h := headOf(s)
-	for i, end := t.heads[h], t.heads[h+1]; i < end; i++ {
-		if p := &t.known[i]; len(s) >= len(p.text) && s[:len(p.text)] == p.text {
-			return p
+	var groups [][]int
+	for len(order) > 0 {
+		n := 1
+		for n < len(order) && t.texts[order[n]][shared] == t.texts[order[0]][shared] {
+			n++
+		}
+		groups, order = append(groups, order[:n]), order[n:]
+	}
+	if t.nodes[node].leaf = len(groups) == 0; t.nodes[node].leaf {
+		return
+	}
+	base := t.room(groups, shared)
+	t.nodes[node].base = uint16(base)
+	child := len(t.nodes)
+	t.nodes = append(t.nodes, make([]phraseNode, len(groups))...)
+	for i, g := range groups {
+		t.edges[base+int(t.texts[g[0]][shared])] = phraseEdge{from: uint16(node), to: uint16(child + i)}
+	}
+	for i, g := range groups {
+		one, last := t.texts[g[0]], t.texts[g[len(g)-1]]
+		end := shared + 1
+		for end < len(one) && end < len(last) && one[end] == last[end] {
+			end++
+		}
+		t.nodes[child+i].label = one[shared+1 : end]
+		t.grow(child+i, g, end)
+	}
+}
+
+// room finds the first base where the edges of all groups are free, and makes sure
+// that there is an edge for every byte.
+func (t *phrases) room(groups [][]int, shared int) (base int) {
+	for ; ; base++ {
+		if need := base + 256; need > len(t.edges) {
+			t.edges = append(t.edges, make([]phraseEdge, need-len(t.edges))...)
+		}
+		if !slices.ContainsFunc(groups, func(g []int) bool { return t.edges[base+int(t.texts[g[0]][shared])].to != 0 }) {
+			return base
 		}
 	}
-	return nil
+}
+
+// codeOf is the code of a phrase by its place in the table.
+func codeOf(i int) (code [2]byte, bytes uint8) {
+	switch more := i - phrasesShort; {
+	case i < codePlain-codeFew:
+		return [2]byte{byte(codeFew + i)}, 1
+	case more < 0:
+		return [2]byte{byte(codeMany + i - (codePlain - codeFew))}, 1
+	default:
+		return [2]byte{byte(codePage + more>>8), byte(more)}, 2
+	}
+}
+
+// longest finds the longest phrase that s starts with: the node where it ends and its
+// length, 0 when there is none.
+func (t *phrases) longest(s string) (found *phraseNode, length int) {
+	if len(s) < phraseMin {
+		return nil, 0
+	}
+	bytes := uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16
+	h := &t.heads[headAt(bytes)]
+	switch h.bytes {
+	case bytes:
+		return t.follow(s, h.node, phraseMin, int(h.label))
+	case crowded:
+		return t.follow(s, 0, 0, 0)
+	}
+	return nil, 0
+}
+
+// follow walks the tree: at bytes of s have been seen, label of them in the label of
+// the node.
+func (t *phrases) follow(s string, number uint16, at, label int) (found *phraseNode, length int) {
+	for {
+		node := &t.nodes[number]
+		if rest := node.label[label:]; rest != "" {
+			if len(s)-at < len(rest) || s[at:at+len(rest)] != rest {
+				return found, length
+			}
+			at += len(rest)
+		}
+		if node.bytes > 0 {
+			found, length = node, at
+		}
+		if node.leaf || at == len(s) {
+			return found, length
+		}
+		edge := t.edges[int(node.base)+int(s[at])]
+		if edge.to == 0 || edge.from != number {
+			return found, length
+		}
+		number, at, label = edge.to, at+1, 0
+	}
 }
 
 // kind is how the writer looks at a byte.
@@ -146,17 +273,17 @@ var kinds = func() (k [256]kind) {
 // appendText appends a text and its end. Phrases are looked for at its start,
 // at marks and behind another phrase or number. id may be empty.
 func (t *phrases) appendText(b []byte, s, id string) []byte {
-	b = slices.Grow(b, 2*len(s)+1)
+	b = slices.Grow(b, 2*len(s)+2)
 	out, n := b[len(b):cap(b)], 0
 	probe := true
 	for i := 0; i < len(s); {
 		c := s[i]
 		k := kinds[c]
 		if probe || k == mark {
-			if p := t.longest(s[i:]); p != nil {
+			if p, length := t.longest(s[i:]); length > 0 {
 				out[n], out[n+1] = p.code[0], p.code[1]
 				n += int(p.bytes)
-				i += len(p.text)
+				i += length
 				probe = true
 				continue
 			}
@@ -216,56 +343,109 @@ func appendDigits(out []byte, n int, s, id string) (read, to int, short bool) {
 	return read, n, true
 }
 
-// readText appends the text at b[at:] to dst, and returns where the next begins;
-// -1 when it makes no sense. id is empty in a record without one.
-func (t *phrases) readText(dst []byte, b string, at int, id string) (text []byte, next int) {
+// textReader unpacks texts into memory that it fills from the start.
+type textReader struct {
+	packed string
+	at     int // in packed
+	id     string
+	out    []byte
+	n      int // bytes of out that are filled
+	bad    bool
+}
+
+// read unpacks the next text.
+func (r *textReader) read(t *phrases) {
+	b, at, n := r.packed, r.at, r.n
 	for at < len(b) {
+		if len(r.out)-n < tokenMax {
+			r.out = append(r.out, make([]byte, len(r.out)+tokenMax)...)
+		}
+		out := r.out[n : n+tokenMax : n+tokenMax]
 		c := b[at]
 		if c-codePlain < codeMany-codePlain {
-			from := at
-			for at++; at < len(b) && b[at]-codePlain < codeMany-codePlain; at++ {
+			if len(b)-at < 8 {
+				out[0] = c
+				at, n = at+1, n+1
+				continue
 			}
-			dst = append(dst, b[from:at]...)
+			k := copyPlain(out, b[at:at+8])
+			at, n = at+k, n+k
 			continue
 		}
 		at++
-		number := -1
+		number := 0
 		switch {
 		case c >= codeMany:
 			number = int(c) - codeMany + codePlain - codeFew
 		case c >= codeFew:
 			number = int(c) - codeFew
 		case c == codeEnd:
-			return dst, at
-		case c == codeID && len(id) > 0:
-			dst = append(dst, id...)
-			continue
+			r.at, r.n = at, n
+			return
 		case c == codeID:
-			return dst, -1
+			if r.bad = r.id == ""; r.bad {
+				return
+			}
+			n += copy(out, r.id)
+			continue
 		case c > codeNumber && c <= codeNumber+numberBytes:
 			size := int(c) - codeNumber
-			if size > len(b)-at {
-				return dst, -1
+			if r.bad = size > len(b)-at; r.bad {
+				return
 			}
-			var raw [8]byte
-			copy(raw[:], b[at:at+size])
-			dst = strconv.AppendUint(dst, binary.LittleEndian.Uint64(raw[:]), 10)
+			value := uint64(0)
+			for i := size - 1; i >= 0; i-- {
+				value = value<<8 | uint64(b[at+i])
+			}
+			n += putDecimal(out, value)
 			at += size
 			continue
-		case at == len(b):
-			return dst, -1
-		case c == codeByte:
-			dst = append(dst, b[at])
-			at++
-			continue
 		default:
+			if r.bad = at == len(b); r.bad {
+				return
+			}
+			if c == codeByte {
+				out[0] = b[at]
+				at, n = at+1, n+1
+				continue
+			}
 			number = phrasesShort + (int(c)-codePage)<<8 + int(b[at])
 			at++
 		}
-		if number >= len(t.texts) {
-			return dst, -1
+		if r.bad = number >= len(t.texts); r.bad {
+			return
 		}
-		dst = append(dst, t.texts[number]...)
+		*(*[startBytes]byte)(out) = t.starts[number]
+		s := t.texts[number]
+		if len(s) > startBytes {
+			copy(out, s)
+		}
+		n += len(s)
 	}
-	return dst, -1
+	r.bad = true
+}
+
+// putDecimal writes a number's digits and returns how many they are.
+func putDecimal(out []byte, value uint64) int {
+	var digits [20]byte
+	i := len(digits)
+	for value > 9 {
+		i--
+		digits[i] = byte('0' + value%10)
+		value /= 10
+	}
+	i--
+	digits[i] = byte('0' + value)
+	return copy(out, digits[i:])
+}
+
+// copyPlain copies the eight bytes of s and returns how many of them, from the first,
+// stand for themselves.
+func copyPlain(out []byte, s string) int {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	x := binary.LittleEndian.Uint64([]byte(s))
+	binary.LittleEndian.PutUint64(out, x)
+	// The lowest byte with its high bit set, or that is below codePlain and borrows.
+	other := (x | (x-low*codePlain)&^x) & high
+	return bits.TrailingZeros64(other) / 8
 }
