@@ -40,14 +40,23 @@ func NewClickID(ms int64, node uint16, random uint64) (id ClickID) {
 	return id
 }
 
+// base32Pairs are the two characters of each ten bits.
+var base32Pairs = func() (p [1 << 10][2]byte) {
+	for i := range p {
+		p[i] = [2]byte{base32[i>>5], base32[i&31]}
+	}
+	return p
+}()
+
 // encode32 writes src, a multiple of five bytes, as base 32.
 func encode32(dst, src []byte) {
 	for len(src) >= 5 {
 		n := uint64(src[0])<<32 | uint64(binary.BigEndian.Uint32(src[1:5]))
-		for i := 7; i >= 0; i-- {
-			dst[i] = base32[n&31]
-			n >>= 5
-		}
+		_ = dst[7]
+		*(*[2]byte)(dst) = base32Pairs[n>>30]
+		*(*[2]byte)(dst[2:]) = base32Pairs[n>>20&1023]
+		*(*[2]byte)(dst[4:]) = base32Pairs[n>>10&1023]
+		*(*[2]byte)(dst[6:]) = base32Pairs[n&1023]
 		dst, src = dst[8:], src[5:]
 	}
 }
@@ -65,14 +74,13 @@ func encodeID(dst []byte, raw string) {
 // decode32 is the inverse of encode32; it accepts upper case.
 func decode32(dst, src []byte) bool {
 	for len(src) >= 8 {
-		var n uint64
-		for i := 0; i < 8; i++ {
-			v := base32Value[src[i]]
-			if v == 0xff {
-				return false
-			}
-			n = n<<5 | uint64(v)
+		a, b, c, d := base32Value[src[0]], base32Value[src[1]], base32Value[src[2]], base32Value[src[3]]
+		e, f, g, h := base32Value[src[4]], base32Value[src[5]], base32Value[src[6]], base32Value[src[7]]
+		if a|b|c|d|e|f|g|h == 0xff {
+			return false
 		}
+		high := uint64(a)<<15 | uint64(b)<<10 | uint64(c)<<5 | uint64(d)
+		n := high<<20 | uint64(e)<<15 | uint64(f)<<10 | uint64(g)<<5 | uint64(h)
 		dst[0] = byte(n >> 32)
 		binary.BigEndian.PutUint32(dst[1:5], uint32(n))
 		dst, src = dst[5:], src[8:]

@@ -156,17 +156,19 @@ func NormalizeURL(s string) string {
 // authorityEnd returns where the path, query or fragment of an absolute URL
 // begins, or 0 when it has no authority.
 func authorityEnd(s string) int {
-	i := strings.Index(s, "://")
-	if i < 0 {
-		return 0
+	i := nextOf(s, 0)
+	if i < 1 || i+1 >= len(s) || s[i-1:i+2] != "://" {
+		return 0 // a "://" further on is not the URL's own
 	}
-	if k := strings.IndexAny(s, "/?#"); k < i {
-		return 0 // the "://" is not the URL's own
+	return nextOf(s, i+2)
+}
+
+// nextOf returns where the next "/", "?" or "#" stands in s from i on, or len(s).
+func nextOf(s string, i int) int {
+	for i < len(s) && s[i] != '/' && s[i] != '?' && s[i] != '#' {
+		i++
 	}
-	if j := strings.IndexAny(s[i+3:], "/?#"); j >= 0 {
-		return i + 3 + j
-	}
-	return len(s)
+	return i
 }
 
 // urlFault says what is wrong with a destination template, or "".

@@ -3,7 +3,10 @@ package affiliate
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -83,6 +86,102 @@ func TestTokenThatWasTouched(t *testing.T) {
 	}
 }
 
+// Cookies that were given out before version 2 stay good, and come back as version 2.
+func TestTokenOfVersion1(t *testing.T) {
+	// aToken as the last program that wrote version 1 has sealed it with newKey.
+	const text = "AQIAAQAAAAAAAAACAcUQsAAAAAABnssnJegAAQAAAAAAAAJ4YLPCAZ7LJyIAAAEAAAAAAAABh0US-7bRhw-29vqWeot9Yw"
+	want := aToken()
+	got, ok := Keyring{newKey}.Open(text)
+	if !ok || !reflect.DeepEqual(got, want) {
+		t.Fatalf("%v\n have %+v\n want %+v", ok, got, want)
+	}
+	if again := string(Keyring{newKey}.Seal(nil, &got)); again[:2] != "Ag" {
+		t.Errorf("it is sealed as %s, not as version 2", again)
+	}
+	for i := range text {
+		forged := []byte(text)
+		forged[i] ^= 1
+		if _, ok := (Keyring{newKey}).Open(string(forged)); ok {
+			t.Errorf("with character %d changed it is accepted", i)
+		}
+	}
+}
+
+// The examples of RFC 4493, section 4.
+func TestCMAC(t *testing.T) {
+	key := unhexed(t, "2b7e151628aed2a6abf7158809cf4f3c")
+	message := unhexed(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710")
+	c := newCMAC([16]byte(key))
+	for n, want := range map[int]string{0: "bb1d6929e95937287fa37d129b756746", 16: "070a16b46b4d4144f79bdd9dd04a287c",
+		40: "dfa66747de9ae63030ca32611497c827", 64: "51f0bebf7e3b9d92fc49741779363cfe"} {
+		var mac [16]byte
+		if c.sum(&mac, message[:n]); hex.EncodeToString(mac[:]) != want {
+			t.Errorf("of %d bytes: %x, want %s", n, mac, want)
+		}
+	}
+}
+
+func unhexed(t *testing.T, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// decodeBase64 accepts what the standard library's strict decoder accepts, but for
+// line breaks, and reads it alike.
+func FuzzBase64(f *testing.F) {
+	for _, s := range []string{"", "A", "AA", "AB", "AAA", "AAE", "AAAA", "_-_-", "A\nAA", "AA==", "AAAA+"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		want, err := base64.RawURLEncoding.Strict().DecodeString(s)
+		good := err == nil && !strings.ContainsAny(s, "\r\n")
+		got := make([]byte, len(s)+3)
+		if n, ok := decodeBase64(got, s); ok != good || ok && !bytes.Equal(got[:n], want) {
+			t.Errorf("%q: %v %x, want %v %x", s, ok, got[:n], good, want)
+		}
+	})
+}
+
+func BenchmarkSeal(b *testing.B) {
+	for _, touches := range []int{1, 5} {
+		b.Run(strconv.Itoa(touches), func(b *testing.B) {
+			s, token, out := NewSigner(Keyring{newKey}), tokenWith(touches), make([]byte, 0, 256)
+			b.ReportAllocs()
+			for b.Loop() {
+				out = s.Seal(out[:0], &token)
+			}
+		})
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	for _, touches := range []int{1, 5} {
+		b.Run(strconv.Itoa(touches), func(b *testing.B) {
+			s, token := NewSigner(Keyring{newKey}), tokenWith(touches)
+			text := string(s.Seal(nil, &token))
+			b.ReportAllocs()
+			for b.Loop() {
+				if !s.Open(text, &token) {
+					b.Fatal("refused")
+				}
+			}
+		})
+	}
+}
+
+// tokenWith returns a token with as many touches.
+func tokenWith(touches int) Token {
+	t := Token{Visitor: NewVisitorID(1, 2), Since: time.Unix(1781524800, 0)}
+	for i := range touches {
+		t.Touch(strconv.Itoa(i), NewClickID(1781524800000+int64(i), 1, uint64(i)))
+	}
+	return t
+}
+
 func FuzzOpen(f *testing.F) {
 	token := aToken()
 	f.Add(string(Keyring{newKey}.Seal(nil, &token)))
@@ -106,7 +205,7 @@ func TestTouches(t *testing.T) {
 		t.Errorf("of six programs it keeps %+v", token.Touches)
 	}
 	token.Touch("d", at(6, 6))
-	if len(token.Touches) != TouchesMax || token.Touches[0] != (Touch{Bucket("d"), at(6, 6)}) {
+	if len(token.Touches) != TouchesMax || token.Touches[0] != NewTouch("d", at(6, 6)) {
 		t.Errorf("a second click for a program gives %+v", token.Touches)
 	}
 	token.Touch("b", at(403, 7))

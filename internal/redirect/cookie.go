@@ -93,6 +93,13 @@ func (r *Redirector) cookie(b []byte, a *Answer) []byte {
 
 // cookieValue finds a cookie in a Cookie header.
 func cookieValue(header, name string) string {
+	// Most of a browser's cookies are not ours: what stands before the first mention
+	// of the name need not be looked at.
+	at := strings.Index(header, name)
+	if at < 0 {
+		return ""
+	}
+	header = header[strings.LastIndexByte(header[:at], ';')+1:]
 	for header != "" {
 		var pair string
 		pair, header, _ = strings.Cut(header, ";")

@@ -29,18 +29,19 @@ func (r *Redirector) record(q *Request, a *Answer) {
 	c.Link, c.Site, c.Slug, c.Program, c.Partner = d.Link, d.Site, d.Slug, d.Program, d.Partner
 	c.Variant, c.Rule, c.Page = d.Variant, d.Rule, d.Page
 	c.Country = a.visit.Country
-	if page := pageOf(q.Header.Referrer, q.Host); page != "" {
+	host := affiliate.CanonicalHost(q.Host)
+	if page := pageOf(q.Header.Referrer, host); page != "" {
 		c.Page = cut(c, page, referrerBytesMax)
 	}
-	c.Host = cut(c, affiliate.CanonicalHost(q.Host), hostBytesMax)
+	c.Host = cut(c, host, hostBytesMax)
 	c.URL = cut(c, view(d.URL), urlBytesMax)
 	c.Agent = cut(c, q.Header.UserAgent, agentBytesMax)
 	c.Referrer = cut(c, q.Header.Referrer, referrerBytesMax)
 	c.Language = cut(c, q.Header.Language, languageBytesMax)
 	c.Query = cut(c, q.Query, queryBytesMax)
 	readSubs(c, q.Query)
-	a.record = c.AppendRecord(a.record[:0])
-	r.counters.count(c)
+	a.record = a.writer.AppendRecord(a.record[:0], c)
+	a.counts.count(c)
 	if err := a.keep(a.record); err != nil {
 		r.lost(err)
 	}
@@ -49,7 +50,7 @@ func (r *Redirector) record(q *Request, a *Answer) {
 // lost counts a click that could not be recorded. The first is logged, and then
 // one line a minute, however many there are.
 func (r *Redirector) lost(err error) {
-	n := r.counters.lost.Add(1)
+	n := r.lostClicks.Add(1)
 	now := r.options.Now().Unix()
 	if last := r.lossAt.Load(); now-last >= 60 && r.lossAt.CompareAndSwap(last, now) {
 		r.options.Logger.Error("clicks cannot be recorded; visitors are still redirected", "lost", n, "reason", err)
@@ -59,7 +60,7 @@ func (r *Redirector) lost(err error) {
 // pageOf returns the path of the page that the visitor came from, when that page
 // is on the host that serves the links. Pages elsewhere are the referrer's matter.
 func pageOf(referrer, host string) string {
-	if referrer == "" || affiliate.URLHost(referrer) != affiliate.CanonicalHost(host) {
+	if referrer == "" || affiliate.URLHost(referrer) != host {
 		return ""
 	}
 	_, rest, _ := strings.Cut(referrer, "://")
@@ -107,22 +108,24 @@ func cut(c *affiliate.Click, s string, n int) string {
 	return s[:n]
 }
 
-// counters count visits by what became of them.
-type counters struct {
-	visits, redirected, missing, bots, lost atomic.Int64
+// counts count visits by what became of them. Each Answer has its own of a few, so
+// that loops do not wait for each other's cache line, and a visit is one addition.
+type counts struct {
+	visits [countedOutcomes * 2]atomic.Int64 // twice the outcome, and 1 for a bot
+	_      [48]byte                          // keeps neighbours out of one pair of cache lines
 }
 
-func (n *counters) count(c *affiliate.Click) {
-	n.visits.Add(1)
-	switch c.Outcome {
-	case affiliate.Missing:
-		n.missing.Add(1)
-	case affiliate.Redirected, affiliate.FellBack, affiliate.Defaulted:
-		n.redirected.Add(1)
-	}
+const (
+	countedOutcomes = int(affiliate.Blocked) + 1
+	countsMax       = 16
+)
+
+func (n *counts) count(c *affiliate.Click) {
+	i := int(c.Outcome) * 2
 	if c.Verdict == affiliate.VerdictBot {
-		n.bots.Add(1)
+		i++
 	}
+	n.visits[i].Add(1)
 }
 
 // Stats are the counts since the start.
@@ -136,9 +139,21 @@ type Stats struct {
 
 // Stats returns the counts since the start.
 func (r *Redirector) Stats() Stats {
-	n := &r.counters
-	return Stats{Visits: n.visits.Load(), Redirected: n.redirected.Load(), Missing: n.missing.Load(),
-		Bots: n.bots.Load(), Lost: n.lost.Load()}
+	s := Stats{Lost: r.lostClicks.Load()}
+	for k := range r.counts {
+		for i := range r.counts[k].visits {
+			n := r.counts[k].visits[i].Load()
+			s.Visits += n
+			s.Bots += n * int64(i%2)
+			switch affiliate.Outcome(i / 2) {
+			case affiliate.Missing:
+				s.Missing += n
+			case affiliate.Redirected, affiliate.FellBack, affiliate.Defaulted:
+				s.Redirected += n
+			}
+		}
+	}
+	return s
 }
 
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -46,10 +46,12 @@ type Options struct {
 
 // Redirector answers visits. It is safe for concurrent use.
 type Redirector struct {
-	options  Options
-	daily    daily
-	counters counters
-	lossAt   atomic.Int64 // when a lost click was last logged, Unix seconds
+	options    Options
+	daily      daily
+	counts     [countsMax]counts
+	answers    atomic.Uint32 // made so far
+	lostClicks atomic.Int64
+	lossAt     atomic.Int64 // when a lost click was last logged, Unix seconds
 }
 
 // New returns a Redirector.
@@ -80,6 +82,9 @@ type Answer struct {
 	token    affiliate.Token
 	signer   *affiliate.Signer
 	keep     Record
+	agents   *useragent.Memo
+	writer   *affiliate.RecordWriter
+	counts   *counts
 	record   []byte
 	secret   knowledge
 }
@@ -87,7 +92,8 @@ type Answer struct {
 // NewAnswer returns the memory to answer one visit after the other. Each is
 // recorded with keep.
 func (r *Redirector) NewAnswer(keep Record) *Answer {
-	return &Answer{signer: affiliate.NewSigner(r.options.Keys), keep: keep}
+	return &Answer{signer: affiliate.NewSigner(r.options.Keys), keep: keep, agents: useragent.NewMemo(), writer: affiliate.NewRecordWriter(),
+		counts: &r.counts[r.answers.Add(1)%countsMax]}
 }
 
 // Answer decides a visit, records it and fills in a.
@@ -104,7 +110,7 @@ func (r *Redirector) Answer(q *Request, a *Answer) {
 	if r.options.Proxies.secure(q) {
 		c.Signals |= affiliate.SignalSecure
 	}
-	device, isTool := useragent.Classify(q.Header.UserAgent, q.Header.HintMobile)
+	device, isTool := a.agents.Classify(q.Header.UserAgent, q.Header.HintMobile)
 	c.Verdict, c.Reasons = fraud.Judge(&fraud.Evidence{
 		Agent: q.Header.UserAgent, Device: device, Tool: isTool, Signals: c.Signals, Fetch: c.Fetch,
 	})

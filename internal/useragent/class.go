@@ -59,7 +59,11 @@ func Class(ua, mobileHint string) Device {
 // agent names are tools and libraries, such as curl. Those are bots by class, but
 // do not announce themselves as visiting on their own account.
 func Classify(ua, mobileHint string) (class Device, isTool bool) {
-	flags := scan(ua)
+	return classOf(scan(ua), mobileHint)
+}
+
+// classOf is rule 3.
+func classOf(flags flag, mobileHint string) (class Device, isTool bool) {
 	switch {
 	case flags&(bot|tool) != 0:
 		return Bot, flags&bot == 0
