@@ -6,15 +6,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"time"
 )
 
-// A base and the log that continues it are replaced one after the other; whoever
-// reads between finds that they do not fit, and reads again.
-const (
-	peeksMax     = 50
-	peekInterval = 20 * time.Millisecond
-)
+// peeksMax is how often a table is read that does not fit its log: the two are
+// replaced one after the other.
+const peeksMax = 200
 
 // errBehind is why a log refuses changes whose file lacks some that are served.
 var errBehind = errors.New("the saved table is behind the one that is served")
@@ -34,7 +30,9 @@ func Peek(o Options) (*Holder, error) {
 		if err == nil || i == peeksMax || !errors.Is(err, errOtherBase) {
 			return h, err
 		}
-		time.Sleep(peekInterval)
+		if o.Pause != nil {
+			o.Pause()
+		}
 	}
 }
 
