@@ -182,6 +182,12 @@ func (s *Server) Stop(t testing.TB) int {
 	if err := s.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
+	return s.Ended(t)
+}
+
+// Ended waits until the server has ended by itself and returns its exit code.
+func (s *Server) Ended(t testing.TB) int {
+	t.Helper()
 	select {
 	case <-s.ended:
 	case <-time.After(60 * time.Second):
