@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,7 +229,11 @@ func TestVisitorsFollowTheServer(t *testing.T) {
 		t.Skip("visitors need Linux")
 	}
 	server := newRedirects()
-	first := httptest.NewServer(server)
+	var asked atomic.Int64 // of the first one
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		server.ServeHTTP(w, r)
+	}))
 	var remembered bytes.Buffer
 	c, err := New(Options{Address: first.Listener.Addr().String(), Links: links, Connections: 8, Rate: 2000, Remember: &remembered})
 	if err != nil {
@@ -245,6 +250,11 @@ func TestVisitorsFollowTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(200 * time.Millisecond)
+	before := asked.Load()
+	time.Sleep(50 * time.Millisecond)
+	if after := asked.Load(); before == 0 || after > before {
+		t.Errorf("the first server was asked %d times, %d of them after the visitors had left it", after, after-before)
+	}
 	first.CloseClientConnections() // nobody is there any more
 	first.Close()
 	time.Sleep(200 * time.Millisecond)
@@ -290,7 +300,7 @@ func TestWaitCountsFromWhenItWasDue(t *testing.T) {
 		server.ServeHTTP(w, r)
 	}))
 	defer listening.Close()
-	r := visit(t, Options{Address: listening.Listener.Addr().String(), Links: links, Connections: 1, Rate: 500, Duration: 400 * time.Millisecond})
+	r := visit(t, Options{Address: listening.Listener.Addr().String(), Links: links, Connections: 1, Rate: 500, Duration: 300 * time.Millisecond})
 	if r.Faults() != "" || r.Wait.P50 < 20 || r.Wait.Max < 195 {
 		t.Errorf("%s", &r)
 	}
