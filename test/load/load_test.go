@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,7 +229,12 @@ func TestVisitorsFollowTheServer(t *testing.T) {
 		t.Skip("visitors need Linux")
 	}
 	server := newRedirects()
-	first := httptest.NewServer(server)
+	var asked atomic.Int64 // of the first one
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		time.Sleep(5 * time.Millisecond) // every connection is busy when the visitors are told to go
+		server.ServeHTTP(w, r)
+	}))
 	var remembered bytes.Buffer
 	c, err := New(Options{Address: first.Listener.Addr().String(), Links: links, Connections: 8, Rate: 2000, Remember: &remembered})
 	if err != nil {
@@ -238,13 +244,18 @@ func TestVisitorsFollowTheServer(t *testing.T) {
 	var r Result
 	var visiting sync.WaitGroup
 	visiting.Go(func() { r, err = c.Run(ctx) })
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(100 * time.Millisecond)
 	second := httptest.NewServer(server)
 	defer second.Close()
 	if err := c.Follow(second.Listener.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(200 * time.Millisecond)
+	before := asked.Load()
+	time.Sleep(50 * time.Millisecond)
+	if after := asked.Load(); before == 0 || after > before {
+		t.Errorf("the first server was asked %d times, %d of them after the visitors had left it", after, after-before)
+	}
 	first.CloseClientConnections() // nobody is there any more
 	first.Close()
 	time.Sleep(200 * time.Millisecond)
@@ -276,7 +287,7 @@ func TestVisitorsOutliveAServerThatIsAway(t *testing.T) {
 	address := l.Addr().String()
 	_ = l.Close()
 	r := visit(t, Options{Address: address, Connections: 3, Rate: 1000, Duration: 50 * time.Millisecond})
-	if r.Sent != 0 || r.Missed < 45 || r.NotConnected == 0 {
+	if r.Sent != 0 || r.Missed == 0 || r.NotConnected == 0 {
 		t.Errorf("%s", &r)
 	}
 }
@@ -290,7 +301,7 @@ func TestWaitCountsFromWhenItWasDue(t *testing.T) {
 		server.ServeHTTP(w, r)
 	}))
 	defer listening.Close()
-	r := visit(t, Options{Address: listening.Listener.Addr().String(), Links: links, Connections: 1, Rate: 500, Duration: 400 * time.Millisecond})
+	r := visit(t, Options{Address: listening.Listener.Addr().String(), Links: links, Connections: 1, Rate: 500, Duration: 300 * time.Millisecond})
 	if r.Faults() != "" || r.Wait.P50 < 20 || r.Wait.Max < 195 {
 		t.Errorf("%s", &r)
 	}
