@@ -17,7 +17,8 @@
 // journal for each; nothing is shared between them.
 //
 // Locks, in the order they are taken: syncMu or rollMu, mu, listMu. Append takes mu only,
-// unless it has to move to the next segment. Nobody waits for the disk with mu held.
+// unless it has to move to the next segment: it then lets go of mu and takes rollMu first. Nobody
+// waits for the disk with mu held.
 package journal
 
 import (
@@ -108,8 +109,10 @@ type Journal struct {
 	offset   int64
 	sequence uint64 // of the next record
 	closed   bool
+	largest  int // payload that a segment can hold
 
-	syncMu sync.Mutex // one sync at a time
+	syncMu  sync.Mutex // one sync at a time
+	settled [2]uint64  // the last full segments that were synced, still in memory
 
 	listMu   sync.Mutex
 	segments []segmentInfo // all that are on the disk, ascending, the prepared one last
@@ -146,7 +149,7 @@ func Open(dir string, o Options) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{
-		dir: dir, options: o, lock: lock, log: o.Logger.With("journal", dir),
+		dir: dir, options: o, lock: lock, largest: o.payloadBytesMax(), log: o.Logger.With("journal", dir),
 		ready: make(chan *segment, 1), prepare: make(chan struct{}, 1),
 		refuse: make(chan struct{}, 1), filled: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
@@ -205,56 +208,90 @@ func (o Options) payloadBytesMax() int {
 // On ErrTooLarge, ErrFull or ErrClosed, or when the disk fails under the segment, the record is
 // not kept and has been counted in Stats.
 func (j *Journal) Append(payload []byte) (Position, error) {
-	if len(payload) > j.options.payloadBytesMax() {
-		j.counters.tooLarge.Add(1)
-		return Position{}, ErrTooLarge
-	}
-	size := paddedBytes(len(payload))
-	j.mu.Lock()
-	if !j.closed && !j.fits(size) {
-		j.mu.Unlock()
-		if err := j.makeRoom(size); err != nil { // else it holds mu again
-			j.counters.full.Add(1)
-			return Position{}, err
-		}
-	}
-	p, err := j.append(payload, size)
-	j.mu.Unlock()
+	one := [1][]byte{payload}
+	_, end, err := j.appendAll(one[:])
 	if err != nil {
 		return Position{}, err
 	}
+	return end, nil
+}
+
+// AppendAll adds records in their order, each as Append would, for less. An event loop calls it once
+// a round, before it sends the answers. It returns how many were kept; where that
+// is not all, each of the others has been counted and the error is why the first of them was refused.
+func (j *Journal) AppendAll(payloads [][]byte) (kept int, err error) {
+	kept, _, err = j.appendAll(payloads)
+	return kept, err
+}
+
+func (j *Journal) appendAll(payloads [][]byte) (kept int, end Position, failed error) {
+	j.mu.Lock()
+	for len(payloads) > 0 {
+		n, err := j.appendRun(payloads)
+		kept, payloads = kept+n, payloads[n:]
+		if err == errNoRoom {
+			err = j.makeRoom(paddedBytes(len(payloads[0])))
+		}
+		if err != nil {
+			j.counters.drop(err)
+			payloads = payloads[1:]
+			if failed == nil {
+				failed = err
+			}
+		}
+	}
+	end = j.End()
+	j.mu.Unlock()
 	if j.waiter.Load() {
 		j.wakeReaders()
 	}
-	return p, nil
+	return kept, end, failed
 }
 
-// append writes a record that fits. It is called with mu held, as fits is.
-func (j *Journal) append(payload []byte, size int64) (Position, error) {
+// errNoRoom means that the current segment can not hold the next record.
+var errNoRoom = errors.New("no room in the current segment")
+
+// appendRun writes as many records as go into the current segment and returns their number,
+// and what keeps the next one out. It is called with mu held, as fits is.
+func (j *Journal) appendRun(payloads [][]byte) (int, error) {
 	if j.closed {
-		j.counters.closed.Add(1)
-		return Position{}, ErrClosed
+		return 0, ErrClosed
 	}
-	if err := putRecord(j.current.bytes, j.offset, j.sequence, payload); err != nil {
+	n, size, stopped := 0, int64(0), error(nil)
+	for _, payload := range payloads {
+		if len(payload) > j.largest {
+			stopped = ErrTooLarge
+			break
+		}
+		if size += paddedBytes(len(payload)); !j.fits(size) {
+			stopped = errNoRoom
+			break
+		}
+		n++
+	}
+	if n == 0 {
+		return 0, stopped
+	}
+	n, end, err := putRecords(j.current.bytes, j.offset, j.sequence, payloads[:n])
+	j.offset = end
+	j.sequence += uint64(n)
+	j.end.Store(Position{Segment: j.current.number, Offset: end}.pack())
+	if err != nil {
 		number := j.current.number
 		j.abandon()
-		j.counters.failed.Add(1)
-		return Position{}, fmt.Errorf("journal: append to segment %d: %w; recording goes on in the next segment", number, err)
+		return n, fmt.Errorf("journal: append to segment %d: %w; recording goes on in the next segment", number, err)
 	}
-	j.offset += size
-	j.sequence++
-	p := Position{Segment: j.current.number, Offset: j.offset}
-	j.end.Store(p.pack())
-	return p, nil
+	return n, stopped
 }
 
 func (j *Journal) fits(size int64) bool {
 	return j.current != nil && j.offset+size <= int64(len(j.current.bytes))
 }
 
-// makeRoom moves to the prepared segment and returns with mu held, unless there is none. It waits
-// without mu: shorter records may still find room, and the syncing goroutine must get on.
+// makeRoom moves to the prepared segment, unless there is none. It is called with mu held and waits
+// without it: shorter records may still find room, and the syncing goroutine must get on.
 func (j *Journal) makeRoom(size int64) error {
+	j.mu.Unlock()
 	j.rollMu.Lock()
 	defer j.rollMu.Unlock()
 	j.mu.Lock()
@@ -263,17 +300,16 @@ func (j *Journal) makeRoom(size int64) error {
 	}
 	j.mu.Unlock()
 	next := j.takeReady()
+	j.mu.Lock()
 	if next == nil {
 		return ErrFull
 	}
-	j.mu.Lock()
 	if j.closed {
 		next.discard(next.path)
 		j.delist(next.number)
 		return nil
 	}
 	if !j.roll(next) {
-		j.mu.Unlock()
 		return ErrFull
 	}
 	return nil

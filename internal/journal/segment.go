@@ -46,6 +46,9 @@ func createSegment(dir string, h header, allocate func(*os.File, int64) error) (
 	if err := allocate(f, h.capacity); err != nil {
 		return nil, &os.PathError{Op: "reserve", Path: aside, Err: err}
 	}
+	if err := warm(f, h.capacity); err != nil {
+		return nil, &os.PathError{Op: "fill", Path: aside, Err: err}
+	}
 	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return nil, err
 	}
@@ -82,6 +85,13 @@ func (s *segment) sync(end int64) error {
 	return nil
 }
 
+// populateAhead takes the page faults behind a place that has just been synced: what was
+// written out faults at its next write.
+func (s *segment) populateAhead(end int64) {
+	next := s.bytes[end&^(pageSize-1):]
+	_ = populate(next[:min(len(next), aheadBytes)]) // if the disk fails, Append finds out
+}
+
 // release unmaps and closes the file. The kernel keeps the pages and writes them.
 func (s *segment) release() error {
 	var err error
@@ -108,6 +118,10 @@ func (s *segment) activate(first uint64) error {
 // at a page.
 const pageSize = 64 << 10
 
+// aheadBytes is how much is populated again after a sync: what a busy lane appends until the
+// next one, whose start is the only part that the sync has touched.
+const aheadBytes = 2 * pageSize
+
 // guard runs write, which writes into the map b, and turns the fault of a failing disk
 // into an error. Anything else that goes wrong is not ours and goes on as it was.
 func guard(b []byte, write func()) (err error) {
@@ -131,10 +145,17 @@ func touch(b []byte) error {
 	})
 }
 
+// zeroBytes is how much writeZeros writes at a time. The kernel makes one folio of each such
+// write, and a folio is written out and faulted in again as one. At 64 KiB everything
+// costs a third of what it does with single pages; with larger ones the sync of a folio's first half takes
+// the ready pages of the other half away from Append.
+const zeroBytes = 64 << 10
+
+var zeros [zeroBytes]byte
+
 func writeZeros(f *os.File, size int64) error {
-	zeros := make([]byte, 256<<10)
 	for at := int64(0); at < size; {
-		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
+		n, err := f.WriteAt(zeros[:min(zeroBytes, size-at)], at)
 		if err != nil {
 			return err
 		}

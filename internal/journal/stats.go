@@ -47,6 +47,20 @@ type counters struct {
 	setAsideFiles, setAsideBytes   atomic.Int64
 }
 
+// drop counts a record that was not kept.
+func (c *counters) drop(why error) {
+	switch why {
+	case ErrFull:
+		c.full.Add(1)
+	case ErrTooLarge:
+		c.tooLarge.Add(1)
+	case ErrClosed:
+		c.closed.Add(1)
+	default:
+		c.failed.Add(1)
+	}
+}
+
 // waited is only called with rollMu held.
 func (c *counters) waited(d time.Duration) {
 	c.waits.Add(1)

@@ -3,6 +3,8 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -55,7 +57,9 @@ func (j *Journal) syncCurrent(s *segment, offset int64) error {
 		}
 		return fmt.Errorf("%s was deleted while records were appended to it; those in it are lost when this process ends", s.path)
 	}
-	return j.syncSegments(offset, s)
+	err := j.syncSegments(offset, s)
+	s.populateAhead(offset)
+	return err
 }
 
 // syncFull syncs the full segments and unmaps them. One that was released before it came to
@@ -72,9 +76,22 @@ func (j *Journal) syncFull() error {
 	for _, s := range full {
 		failed = errors.Join(failed, s.release())
 		j.unsynced.Add(-1)
+		j.forgetBefore(s.number)
 	}
 	j.askForSegment()
 	return failed
+}
+
+// forgetBefore drops a full segment from memory when it is the third last: a consumer that keeps up
+// has read it by then, and one that does not shall not fill the machine's memory.
+func (j *Journal) forgetBefore(number uint64) {
+	if j.settled[0] != 0 {
+		if f, err := os.Open(filepath.Join(j.dir, segmentName(j.settled[0]))); err == nil {
+			forget(f)
+			_ = f.Close()
+		}
+	}
+	j.settled = [2]uint64{j.settled[1], number}
 }
 
 // syncSegments syncs segments up to an offset, or as far as they are used if it is
