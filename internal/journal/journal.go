@@ -90,14 +90,16 @@ type Journal struct {
 	prepare chan struct{} // asks for it, or to try again
 	refuse  chan struct{} // there will be none for now: do not wait
 	filled  chan struct{} // a segment is full: sync and unmap it
+	look    chan struct{} // the folder may be gone
 	stop    chan struct{}
 	done    sync.WaitGroup
 
 	skip uint64 // segment numbers to leave out before the next; Open's, then prepareSegments'
 
-	end    atomic.Uint64 // packed Position, published after each record
-	synced atomic.Uint64 // packed Position
-	waiter atomic.Bool   // a reader waits for the next record
+	end      atomic.Uint64 // packed Position, published after each record
+	synced   atomic.Uint64 // packed Position
+	released atomic.Uint64 // packed Position
+	waiter   atomic.Bool   // a reader waits for the next record
 
 	unsynced atomic.Int32 // full segments that are still mapped
 
@@ -116,6 +118,7 @@ type Journal struct {
 
 	listMu   sync.Mutex
 	segments []segmentInfo // all that are on the disk, ascending, the prepared one last
+	highest  uint64        // number that was ever given to one
 	full     []*segment    // not written any more, not yet synced
 	waiting  []*Reader
 	counters counters
@@ -128,6 +131,7 @@ type segmentInfo struct {
 	bytes   int64
 	first   uint64 // first sequence, 0 if unknown
 	foreign bool   // another format version: never touched
+	leaving bool   // released, its file may be gone already
 	damage  string // the first damage that somebody met in it
 	clean   bool   // somebody read all of it without damage
 }
@@ -151,7 +155,8 @@ func Open(dir string, o Options) (*Journal, error) {
 	j := &Journal{
 		dir: dir, options: o, lock: lock, largest: o.payloadBytesMax(), log: o.Logger.With("journal", dir),
 		ready: make(chan *segment, 1), prepare: make(chan struct{}, 1),
-		refuse: make(chan struct{}, 1), filled: make(chan struct{}, 1), stop: make(chan struct{}),
+		refuse: make(chan struct{}, 1), filled: make(chan struct{}, 1),
+		look: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	if err := j.recover(clean); err != nil {
 		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", dir, err), lock.Close())
@@ -233,7 +238,7 @@ func (j *Journal) appendAll(payloads [][]byte) (kept int, end Position, failed e
 			err = j.makeRoom(paddedBytes(len(payloads[0])))
 		}
 		if err != nil {
-			j.counters.drop(err)
+			j.refused(err)
 			payloads = payloads[1:]
 			if failed == nil {
 				failed = err
@@ -278,6 +283,7 @@ func (j *Journal) appendRun(payloads [][]byte) (int, error) {
 	j.end.Store(Position{Segment: j.current.number, Offset: end}.pack())
 	if err != nil {
 		number := j.current.number
+		j.markDamaged(number, "writing to it ended early: "+errFault.Error())
 		j.abandon()
 		return n, fmt.Errorf("journal: append to segment %d: %w; recording goes on in the next segment", number, err)
 	}
@@ -317,7 +323,7 @@ func (j *Journal) makeRoom(size int64) error {
 
 // roll makes the prepared segment the current one.
 func (j *Journal) roll(next *segment) bool {
-	if next.unlinked() || next.activate(j.sequence) != nil {
+	if next.activate(j.sequence) != nil {
 		// It stays behind unused, and its number is spent.
 		j.retire(next, 0)
 		j.markDamaged(next.number, "it could not be used: "+errFault.Error())
@@ -330,6 +336,7 @@ func (j *Journal) roll(next *segment) bool {
 	j.edit(next.number, func(s *segmentInfo) { s.first = j.sequence })
 	j.current, j.offset = next, headerBytes
 	j.counters.rolls.Add(1)
+	j.counters.refusing.Store(false)
 	j.askForSegment()
 	return true
 }
@@ -366,10 +373,9 @@ func (j *Journal) takeReady() *segment {
 	}
 }
 
-// abandon leaves a segment whose map has failed or whose file was deleted. What is
+// abandon leaves a segment whose map has failed or whose folder was deleted. What is
 // still in it is kept and read.
 func (j *Journal) abandon() {
-	j.markDamaged(j.current.number, "writing to it ended early: "+errFault.Error())
 	j.retire(j.current, j.offset)
 	j.current = nil
 }
@@ -390,6 +396,11 @@ func (j *Journal) Close() error {
 	close(j.stop)
 	j.done.Wait()
 
+	j.mu.Lock()
+	if j.current != nil && j.current.unlinked() {
+		j.abandon()
+	}
+	j.mu.Unlock()
 	err := j.Sync()
 	j.syncMu.Lock()
 	defer j.syncMu.Unlock()
@@ -402,10 +413,11 @@ func (j *Journal) Close() error {
 	}
 	select {
 	case s := <-j.ready: // never used
-		err = errors.Join(err, s.release(), os.Remove(s.path))
+		s.discard(s.path)
 		j.delist(s.number)
 	default:
 	}
+	j.loseFull()
 	j.wakeReaders()
 	if err = errors.Join(err, unlock(j.lock, err == nil)); err != nil {
 		return fmt.Errorf("journal: close %s: %w", j.dir, err)

@@ -76,7 +76,7 @@ func (j *Journal) takeStock(numbers []uint64) error {
 		if info.foreign {
 			j.recovery.Damages = append(j.recovery.Damages, foreignDamage(n, size, head.version))
 		}
-		j.segments = append(j.segments, info)
+		j.enlist(info)
 	}
 	return nil
 }
@@ -149,6 +149,7 @@ func (j *Journal) openFirst(unused []uint64) error {
 	s, err := j.prepareNext(j.lastKept(unused), j.sequence)
 	if isSpace(err) {
 		j.report(err)
+		j.counters.refusing.Store(true)
 		j.startAt(j.lastPlace())
 		return nil
 	}
@@ -157,7 +158,7 @@ func (j *Journal) openFirst(unused []uint64) error {
 	}
 	j.current, j.offset, j.skip = s, headerBytes, 0
 	j.startAt(Position{Segment: s.number, Offset: headerBytes})
-	j.segments = append(j.segments, segmentInfo{number: s.number, bytes: j.options.SegmentBytes, first: j.sequence})
+	j.enlist(segmentInfo{number: s.number, bytes: j.options.SegmentBytes, first: j.sequence})
 	for _, n := range unused {
 		if err := os.Remove(filepath.Join(j.dir, segmentName(n))); err != nil {
 			return err

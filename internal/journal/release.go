@@ -17,6 +17,7 @@ func (j *Journal) Release(before Position) error {
 	if end := j.End(); end.Before(before) {
 		return fmt.Errorf("%w: release up to %s, the end is %s", ErrAhead, before, end)
 	}
+	j.released.Store(max(j.released.Load(), before.pack())) // one consumer releases
 	var failed []error
 	for _, info := range j.releasable(before) {
 		if err := j.releaseSegment(info); err != nil {
@@ -56,6 +57,7 @@ func (j *Journal) releaseSegment(info segmentInfo) error {
 		}
 		damages = s.damages
 	}
+	j.edit(info.number, func(s *segmentInfo) { s.leaving = true })
 	var err error
 	if info.damage != "" || len(damages) > 0 {
 		err = j.setAside(info, damages)
@@ -67,6 +69,13 @@ func (j *Journal) releaseSegment(info segmentInfo) error {
 	}
 	j.delist(info.number)
 	return nil
+}
+
+// isReleased reports whether the segment is not needed any more.
+func (j *Journal) isReleased(number uint64) bool {
+	there := false
+	j.edit(number, func(s *segmentInfo) { there = !s.leaving })
+	return !there
 }
 
 func (j *Journal) delist(number uint64) {

@@ -13,13 +13,15 @@ import (
 // segment is a file that is mapped for writing: the current one, the one prepared to
 // follow it, and those that are full but not yet synced.
 type segment struct {
-	number uint64
-	path   string
-	file   *os.File
-	bytes  []byte // the whole file, mapped
-	used   int64  // set when it is full
-	synced int64  // everything before is on the disk; owned by the syncing goroutine
-	named  bool   // the file's name is on the disk, too; the same
+	number  uint64
+	path    string
+	file    *os.File
+	bytes   []byte // the whole file, mapped
+	used    int64  // set when it is full
+	first   uint64 // sequence of its first record, once it is used
+	records uint64 // set when it is full
+	synced  int64  // everything before is on the disk; owned by the syncing goroutine
+	named   bool   // the file's name is on the disk, too; the same
 }
 
 // errFault is a write into a map that the kernel could not carry out: the disk
@@ -37,7 +39,7 @@ func createSegment(dir string, h header, allocate func(*os.File, int64) error) (
 	if err != nil {
 		return nil, err
 	}
-	s := &segment{number: h.number, path: path, file: f}
+	s := &segment{number: h.number, path: path, file: f, first: h.first}
 	defer func() {
 		if err != nil {
 			s.discard(aside)
@@ -111,6 +113,7 @@ func (s *segment) unlinked() bool {
 
 // activate enters the first sequence into the header, just before the first record.
 func (s *segment) activate(first uint64) error {
+	s.first = first
 	return guard(s.bytes, func() { putFirst(s.bytes, first) })
 }
 

@@ -13,17 +13,23 @@ func (j *Journal) syncPeriodically() {
 	defer j.done.Done()
 	tick := time.NewTicker(j.options.SyncInterval)
 	defer tick.Stop()
+	looked := time.Now()
 	for {
 		select {
 		case <-j.stop:
 			return
 		case <-j.filled:
-			_ = j.Sync()
-		case <-tick.C:
-			if j.end.Load() == j.synced.Load() {
+			_ = j.sync(false)
+		case <-j.look:
+			_ = j.sync(true)
+		case now := <-tick.C:
+			look := now.Sub(looked) >= lookInterval
+			if look {
+				looked = now
+			} else if j.end.Load() == j.synced.Load() {
 				continue
 			}
-			_ = j.Sync() // kept in Stats and told to the log
+			_ = j.sync(look) // kept in Stats and told to the log
 		}
 	}
 }
@@ -31,9 +37,15 @@ func (j *Journal) syncPeriodically() {
 // Sync puts everything that was appended before the call on the disk, so that it
 // survives the loss of power. An error means that it may not; the records are still safe from
 // the death of the process.
-func (j *Journal) Sync() error {
+func (j *Journal) Sync() error { return j.sync(true) }
+
+// sync is Sync; look says whether to make sure that the folder is still there.
+func (j *Journal) sync(look bool) error {
 	j.syncMu.Lock()
 	defer j.syncMu.Unlock()
+	if look {
+		j.lookAfterFolder()
+	}
 	failed := j.syncFull()
 	j.mu.Lock()
 	current, offset, end := j.current, j.offset, j.End()
@@ -42,20 +54,20 @@ func (j *Journal) Sync() error {
 	// current may have become full since, and is then synced up to here now and to
 	// its end the next time. Nobody unmaps it without syncMu.
 	if current != nil && current.bytes != nil {
-		failed = errors.Join(failed, j.syncCurrent(current, offset))
+		failed = errors.Join(failed, j.syncCurrent(current, offset, look))
 	}
-	j.noteSync(end, failed)
+	if failed != nil || end.pack() != j.synced.Load() {
+		j.noteSync(end, failed)
+	}
 	return failed
 }
 
-func (j *Journal) syncCurrent(s *segment, offset int64) error {
-	if s.unlinked() {
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		if j.current == s {
-			j.abandon()
-		}
-		return fmt.Errorf("%s was deleted while records were appended to it; those in it are lost when this process ends", s.path)
+func (j *Journal) syncCurrent(s *segment, offset int64, look bool) error {
+	if look && s.unlinked() {
+		return fmt.Errorf("%s was deleted while records were appended to it; they are written to the folder again", s.path)
+	}
+	if offset <= s.synced {
+		return nil
 	}
 	err := j.syncSegments(offset, s)
 	s.populateAhead(offset)
@@ -72,9 +84,18 @@ func (j *Journal) syncFull() error {
 	if len(full) == 0 {
 		return nil
 	}
-	failed := j.syncSegments(-1, full...)
+	var failed error
 	for _, s := range full {
-		failed = errors.Join(failed, s.release())
+		if s.unlinked() && !j.isReleased(s.number) {
+			if err := j.salvage(s); err != nil {
+				failed = errors.Join(failed, err)
+				j.listMu.Lock()
+				j.full = append(j.full, s) // for when the folder is back
+				j.listMu.Unlock()
+				continue
+			}
+		}
+		failed = errors.Join(failed, j.syncSegments(-1, s), s.release())
 		j.unsynced.Add(-1)
 		j.forgetBefore(s.number)
 	}
