@@ -156,6 +156,24 @@ func (j *Journal) countDeleted() (deleted uint64) {
 	return deleted
 }
 
+// salvageAll salvages those of the full segments that need it. Those that can not be wait for the folder;
+// the others are returned.
+func (j *Journal) salvageAll(full []*segment) (there []*segment, failed error) {
+	for _, s := range full {
+		if s.unlinked() && !j.isReleased(s.number) {
+			if err := j.salvage(s); err != nil {
+				failed = errors.Join(failed, err)
+				j.listMu.Lock()
+				j.full = append(j.full, s)
+				j.listMu.Unlock()
+				continue
+			}
+		}
+		there = append(there, s)
+	}
+	return there, failed
+}
+
 // salvage writes a full segment whose file was deleted to the folder again, from memory. Readers
 // that have the deleted file open read on in it and find the same.
 func (j *Journal) salvage(s *segment) error {

@@ -72,12 +72,15 @@ const (
 type Options struct {
 	SegmentBytes int64         // size of a segment, 4 KiB to 1 GiB; default 16 MiB
 	SyncInterval time.Duration // longest time before a record is safe from a power cut; default 50 ms
-	MaxBytes     int64         // limit over all segments, set-aside ones not counted; 0 means only the disk's
+	MaxBytes     int64         // limit over all segments, set-aside and shipped ones not counted; 0 means only the disk's
+	Keep         time.Duration // how long released segments are kept, compressed; 0 with KeepBytes means as long as there is room
+	KeepBytes    int64         // how much they may take; 0 with Keep means as much as the disk has. Both 0: nothing is kept
 	Logger       *slog.Logger  // default: silent
 	Now          func() time.Time
 
 	allocate  func(*os.File, int64) error // tests make the disk full with it
 	readyWait time.Duration               // tests have a busy disk's patience
+	uptime    func() time.Duration        // tests let time pass with it
 }
 
 // Journal appends records to a folder. All methods are safe for concurrent use.
@@ -92,7 +95,12 @@ type Journal struct {
 	filled  chan struct{} // a segment is full: sync and unmap it
 	look    chan struct{} // the folder may be gone
 	stop    chan struct{}
+	shipped chan struct{} // a segment was moved to the shipped ones
+	quit    chan struct{} // ends what is done with them
 	done    sync.WaitGroup
+
+	adopted bool // not written to, see Adopt
+	kept    kept // the shipped segments
 
 	skip uint64 // segment numbers to leave out before the next; Open's, then prepareSegments'
 
@@ -111,7 +119,8 @@ type Journal struct {
 	offset   int64
 	sequence uint64 // of the next record
 	closed   bool
-	largest  int // payload that a segment can hold
+	shut     bool // Close has been called
+	largest  int  // payload that a segment can hold
 
 	syncMu  sync.Mutex // one sync at a time
 	settled [2]uint64  // the last full segments that were synced, still in memory
@@ -119,6 +128,7 @@ type Journal struct {
 	listMu   sync.Mutex
 	segments []segmentInfo // all that are on the disk, ascending, the prepared one last
 	highest  uint64        // number that was ever given to one
+	marked   bool          // an adopted journal ends with a marker
 	full     []*segment    // not written any more, not yet synced
 	waiting  []*Reader
 	counters counters
@@ -132,6 +142,7 @@ type segmentInfo struct {
 	first   uint64 // first sequence, 0 if unknown
 	foreign bool   // another format version: never touched
 	leaving bool   // released, its file may be gone already
+	end     int64  // behind its last record, known of the last one that a writer left behind
 	damage  string // the first damage that somebody met in it
 	clean   bool   // somebody read all of it without damage
 }
@@ -141,30 +152,39 @@ type segmentInfo struct {
 // segment behind it: whatever a crash left behind is never written over. It returns
 // ErrLocked when another writer has the folder.
 func Open(dir string, o Options) (*Journal, error) {
-	o, err := o.withDefaults()
-	if err != nil {
-		return nil, fmt.Errorf("journal %s: %w", dir, err)
-	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("journal: make the folder: %w", err)
 	}
-	lock, clean, err := lockFolder(dir)
+	j, clean, err := newJournal(dir, o)
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{
-		dir: dir, options: o, lock: lock, largest: o.payloadBytesMax(), log: o.Logger.With("journal", dir),
-		ready: make(chan *segment, 1), prepare: make(chan struct{}, 1),
-		refuse: make(chan struct{}, 1), filled: make(chan struct{}, 1),
-		look: make(chan struct{}, 1), stop: make(chan struct{}),
-	}
 	if err := j.recover(clean); err != nil {
-		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", dir, err), lock.Close())
+		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", dir, err), j.lock.Close())
 	}
 	j.done.Add(2)
 	go j.prepareSegments()
 	go j.syncPeriodically()
+	j.startKeeping()
 	return j, nil
+}
+
+// newJournal locks the folder; clean says that the last writer closed its journal.
+func newJournal(dir string, o Options) (j *Journal, clean bool, err error) {
+	if o, err = o.withDefaults(); err != nil {
+		return nil, false, fmt.Errorf("journal %s: %w", dir, err)
+	}
+	lock, clean, err := lockFolder(dir)
+	if err != nil {
+		return nil, false, err
+	}
+	return &Journal{
+		dir: dir, options: o, lock: lock, largest: o.payloadBytesMax(), log: o.Logger.With("journal", dir),
+		ready: make(chan *segment, 1), prepare: make(chan struct{}, 1),
+		refuse: make(chan struct{}, 1), filled: make(chan struct{}, 1), look: make(chan struct{}, 1),
+		stop: make(chan struct{}), shipped: make(chan struct{}, 1), quit: make(chan struct{}),
+		kept: kept{seen: map[uint64]time.Duration{}},
+	}, clean, nil
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -183,6 +203,10 @@ func (o Options) withDefaults() (Options, error) {
 	if o.readyWait == 0 {
 		o.readyWait = readyWaitDefault
 	}
+	if o.uptime == nil {
+		began := time.Now() // whose monotonic part no setting of the clock moves
+		o.uptime = func() time.Duration { return time.Since(began) }
+	}
 	if o.allocate == nil {
 		o.allocate = preallocate
 	}
@@ -196,6 +220,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxBytes != 0 && o.MaxBytes < 2*o.SegmentBytes {
 		faults = append(faults, fmt.Errorf("limit of %d bytes: want at least two segments of %d bytes, or smaller segments", o.MaxBytes, o.SegmentBytes))
+	}
+	if o.Keep < 0 || o.KeepBytes < 0 {
+		faults = append(faults, fmt.Errorf("keep %s and %d bytes: want 0 or more", o.Keep, o.KeepBytes))
 	}
 	return o, errors.Join(faults...)
 }
@@ -387,12 +414,17 @@ func (j *Journal) End() Position { return unpack(j.end.Load()) }
 // Readers can still read what is there. Closing twice is harmless.
 func (j *Journal) Close() error {
 	j.mu.Lock()
-	if j.closed {
+	if j.shut {
 		j.mu.Unlock()
 		return nil
 	}
-	j.closed = true
+	j.closed, j.shut = true, true
 	j.mu.Unlock()
+	close(j.quit)
+	if j.adopted {
+		j.done.Wait()
+		return unlock(j.lock, j.marked)
+	}
 	close(j.stop)
 	j.done.Wait()
 

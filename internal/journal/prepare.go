@@ -35,6 +35,10 @@ func (j *Journal) prepareSegments() {
 		}
 		previous, _ := j.extent()
 		s, err := j.prepareNext(previous, 0)
+		if isSpace(err) && !errors.Is(err, errLimit) && j.freeShipped(j.options.SegmentBytes) {
+			j.askForSegment() // it has the place of what was shipped
+			continue
+		}
 		if errors.Is(err, os.ErrNotExist) && j.counters.folderGone.Load() == nil {
 			poke(j.look) // it is made again, and this asked for again
 		} else {

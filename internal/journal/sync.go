@@ -43,7 +43,7 @@ func (j *Journal) Sync() error { return j.sync(true) }
 func (j *Journal) sync(look bool) error {
 	j.syncMu.Lock()
 	defer j.syncMu.Unlock()
-	if look {
+	if look && !j.adopted {
 		j.lookAfterFolder()
 	}
 	failed := j.syncFull()
@@ -84,18 +84,10 @@ func (j *Journal) syncFull() error {
 	if len(full) == 0 {
 		return nil
 	}
-	var failed error
+	full, failed := j.salvageAll(full)
+	failed = errors.Join(failed, j.syncSegments(-1, full...))
 	for _, s := range full {
-		if s.unlinked() && !j.isReleased(s.number) {
-			if err := j.salvage(s); err != nil {
-				failed = errors.Join(failed, err)
-				j.listMu.Lock()
-				j.full = append(j.full, s) // for when the folder is back
-				j.listMu.Unlock()
-				continue
-			}
-		}
-		failed = errors.Join(failed, j.syncSegments(-1, s), s.release())
+		failed = errors.Join(failed, s.release())
 		j.unsynced.Add(-1)
 		j.forgetBefore(s.number)
 	}
