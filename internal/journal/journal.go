@@ -81,6 +81,10 @@ type Options struct {
 	allocate  func(*os.File, int64) error // tests make the disk full with it
 	readyWait time.Duration               // tests have a busy disk's patience
 	uptime    func() time.Duration        // tests let time pass with it
+	ticks     <-chan time.Time            // tests sync with it instead of SyncInterval
+
+	// synced is told to tests: a range of a segment is on the disk, or, without a path, the names are.
+	synced func(path string, from, end int64)
 }
 
 // Journal appends records to a folder. All methods are safe for concurrent use.
@@ -206,6 +210,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.uptime == nil {
 		began := time.Now() // whose monotonic part no setting of the clock moves
 		o.uptime = func() time.Duration { return time.Since(began) }
+	}
+	if o.synced == nil {
+		o.synced = func(string, int64, int64) {}
 	}
 	if o.allocate == nil {
 		o.allocate = preallocate

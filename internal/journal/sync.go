@@ -11,8 +11,12 @@ import (
 // syncPeriodically puts what was appended on the disk, every SyncInterval.
 func (j *Journal) syncPeriodically() {
 	defer j.done.Done()
-	tick := time.NewTicker(j.options.SyncInterval)
-	defer tick.Stop()
+	ticks := j.options.ticks
+	if ticks == nil {
+		ticker := time.NewTicker(j.options.SyncInterval)
+		defer ticker.Stop()
+		ticks = ticker.C
+	}
 	looked := time.Now()
 	for {
 		select {
@@ -22,7 +26,7 @@ func (j *Journal) syncPeriodically() {
 			_ = j.sync(false)
 		case <-j.look:
 			_ = j.sync(true)
-		case now := <-tick.C:
+		case now := <-ticks:
 			look := now.Sub(looked) >= lookInterval
 			if look {
 				looked = now
@@ -117,9 +121,12 @@ func (j *Journal) syncSegments(offset int64, segments ...*segment) error {
 		if end < 0 {
 			end = s.used
 		}
+		from := s.synced &^ (pageSize - 1)
 		if err := s.sync(end); err != nil {
 			failed = errors.Join(failed, err)
 			j.markDamaged(s.number, err.Error())
+		} else {
+			j.options.synced(s.path, from, s.synced)
 		}
 		named = named && s.named
 	}
@@ -129,6 +136,7 @@ func (j *Journal) syncSegments(offset int64, segments ...*segment) error {
 	if err := syncFolder(j.dir); err != nil {
 		return errors.Join(failed, err)
 	}
+	j.options.synced("", 0, 0)
 	for _, s := range segments {
 		s.named = true
 	}
