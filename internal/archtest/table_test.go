@@ -142,6 +142,7 @@ var libraries = []struct {
 	{"github.com/oschwald/maxminddb-golang", []string{"geo"}, []string{"geo/mkasn"}, "one package reads MMDB files"},
 	{"github.com/maxmind/mmdbwriter", []string{"geo/mkasn"}, nil, "it is needed at build time only"},
 	{"github.com/panjf2000/gnet", []string{"redirect/eventloop"}, nil, "one server of visits runs event loops"},
+	{"github.com/klauspost/compress", []string{"journal"}, nil, "one package compresses what was shipped"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
 	{"golang.org/x/text", []string{"affiliate"}, nil, "one package says when two names are the same"},

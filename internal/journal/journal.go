@@ -13,6 +13,22 @@
 // The length is published last, in one atomic step; whoever looks sees a whole record
 // or none. docs/formats/journal.md describes the bytes for other languages.
 //
+// What happens when the disk does not follow, in this order; a visitor never notices any of it:
+//
+//  1. A slow disk: up to four full segments wait in memory to be synced. A power cut may take more
+//     than SyncInterval's worth then; Stats.UnsyncedBytes tells.
+//  2. A full disk, as soon as the next segment is wanted and not first when it is needed: the alarm
+//     is Endangered. Kept shipped segments are deleted first, the oldest before the others. What was not
+//     released is never deleted.
+//  3. No next segment when the current one is full: one Append waits for it, 50 ms at most, if no reason is known
+//     yet. From then on ErrFull at once, each record counted, the alarm Refusing.
+//  4. The disk is tried again four times a second and after each Release. With the first segment
+//     that it gives, recording goes on.
+//
+// A sync that fails makes the alarm Endangered until one succeeds. A fault in the map costs the
+// record being written, counted, and the rest of its segment. A deleted folder is made again within a quarter
+// of a second, with what is still mapped; what is gone is counted as Deleted.
+//
 // One Journal is one lane with one folder. A program with several event loops opens one
 // journal for each; nothing is shared between them.
 //
