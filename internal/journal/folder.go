@@ -26,16 +26,16 @@ func (j *Journal) lookAfterFolder() {
 		return
 	}
 	if err := j.remakeFolder(); err != nil {
-		text := err.Error()
-		if c.folderGone.Swap(&text) == nil {
-			j.log.Error("the journal's folder was deleted and can not be made again; records are refused until it can", "error", err)
-		}
 		j.mu.Lock()
 		if j.current != nil {
 			j.abandon()
 		}
 		j.mu.Unlock()
 		j.dropReady()
+		text := err.Error()
+		if c.folderGone.Swap(&text) == nil {
+			j.log.Error("the journal's folder was deleted and can not be made again; records are refused until it can", "error", err)
+		}
 		return
 	}
 	c.folderGone.Store(nil)
