@@ -28,6 +28,7 @@ func newJournal(p *program) *cobra.Command {
 		Short: "Look into the journal of clicks",
 		Long: `Look into the journal, where each click is on disk before its redirect leaves.
 DIR is a data folder or a journal folder; without it, the data folder of --data.
+Shipped clicks that are still kept (journal.keep) are shown with the others.
 Nothing here changes anything, and a running server is not disturbed.`,
 	}
 	cmd.AddCommand(newJournalStat(p), newJournalVerify(p), newJournalDump(p))
@@ -130,7 +131,7 @@ func newJournalStat(p *program) *cobra.Command {
 		if format.value == "json" {
 			return printJSON(p.out, map[string]any{"lanes": stats})
 		}
-		t := newTable("lane", ">segments", ">size", ">first record", "in use", ">set aside", "path")
+		t := newTable("lane", ">segments", ">size", ">first record", "in use", ">set aside", ">shipped", ">their size", "path")
 		for _, s := range stats {
 			first := uint64(0)
 			for _, seg := range s.Segments {
@@ -138,7 +139,7 @@ func newJournalStat(p *program) *cobra.Command {
 					first = seg.FirstSequence
 				}
 			}
-			t.add(s.Lane, strconv.Itoa(len(s.Segments)), sized(s.Bytes), grouped(int64(first)), map[bool]string{true: "yes", false: "no"}[s.InUse], strconv.Itoa(s.SetAsideFiles), s.Path)
+			t.add(s.Lane, strconv.Itoa(len(s.Segments)), sized(s.Bytes), grouped(int64(first)), map[bool]string{true: "yes", false: "no"}[s.InUse], strconv.Itoa(s.SetAsideFiles), strconv.Itoa(s.ShippedFiles), sized(s.ShippedBytes), s.Path)
 		}
 		return t.print(p.out)
 	}

@@ -101,7 +101,7 @@ func (a *App) alarms() []api.Alarm {
 	if w.raised == nil {
 		w.raised = map[string]*raised{}
 	}
-	now, lost := a.options.Now(), a.plane.redirector.Stats().Lost
+	now, lost := a.options.Now(), a.lostClicks()
 	if lost > w.lost {
 		w.lostAt = now
 	}
@@ -156,7 +156,22 @@ func (a *App) conditions(now time.Time, lost int64, lostAt time.Time) []conditio
 
 // laneTrouble says why a lane cannot keep clicks, and why they do not reach the
 // disk; "" when all is well.
-func laneTrouble(s *journal.Stats) (space, sync string) { return s.Trouble, s.SyncError }
+func laneTrouble(s *journal.Stats) (space, sync string) {
+	if s.FolderGone != "" {
+		return "its folder was deleted and cannot be made again: " + s.FolderGone, s.SyncError
+	}
+	return s.Trouble, s.SyncError
+}
+
+// lostClicks are those that could not be recorded, and those whose file somebody
+// deleted under the process.
+func (a *App) lostClicks() int64 {
+	lost := a.plane.redirector.Stats().Lost
+	for _, l := range a.lanes() {
+		lost += int64(l.stats.Deleted)
+	}
+	return lost
+}
 
 // laneStats is one lane of the journal.
 type laneStats struct {

@@ -31,7 +31,7 @@ type health struct {
 func (a *App) healthz(w http.ResponseWriter, _ *http.Request) {
 	alarms := a.alarms()
 	answerJSON(w, http.StatusOK, health{
-		OK: len(alarms) == 0, Alarms: alarms, Links: a.plane.tables.Current().Links(), Lost: a.plane.redirector.Stats().Lost,
+		OK: len(alarms) == 0, Alarms: alarms, Links: a.plane.tables.Current().Links(), Lost: a.lostClicks(),
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -59,7 +58,8 @@ func openLanes(a *App, n int) (all lanes, err error) {
 func (a *App) journalOptions(n int) (journal.Options, error) {
 	cfg := a.config.Journal
 	o := journal.Options{SegmentBytes: int64(cfg.SegmentBytes), SyncInterval: time.Duration(cfg.SyncInterval),
-		MaxBytes: int64(cfg.MaxBytes) / int64(n), Logger: a.options.Logger, Now: a.options.Now}
+		MaxBytes: int64(cfg.MaxBytes) / int64(n), Keep: time.Duration(cfg.Keep), KeepBytes: int64(cfg.KeepBytes) / int64(n),
+		Logger: a.options.Logger, Now: a.options.Now}
 	if least := 4 * o.SegmentBytes; cfg.MaxBytes != 0 && o.MaxBytes < least {
 		return o, fmt.Errorf("journal.max_bytes: %s leaves no room to work for %d lanes, one for each event loop and one for the rest; "+
 			"give at least %d bytes, smaller segments (journal.segment_bytes), or fewer loops", cfg.MaxBytes, n, least*int64(n))
@@ -90,15 +90,15 @@ func (all lanes) close() error {
 	return errors.Join(errs...)
 }
 
-// openLeftLanes opens the lanes that an earlier process has left: it had more loops,
-// or this one has replaced it. What is in them goes the way of all clicks; nothing
-// is added.
-func (a *App) openLeftLanes() (left lanes, err error) {
+// adoptLanes reads the lanes that an earlier process has left: it had more loops, or
+// this one has replaced it. What is in them goes the way of all clicks; nothing is
+// added. A lane that has nothing more is left alone.
+func (a *App) adoptLanes() (left lanes, err error) {
 	entries, err := os.ReadDir(a.folder.at("journal"))
 	if err != nil {
 		return nil, fmt.Errorf("the journal's folder cannot be read: %w", err)
 	}
-	options, err := a.journalOptions(1)
+	options, err := a.journalOptions(len(a.plane.lanes))
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +107,18 @@ func (a *App) openLeftLanes() (left lanes, err error) {
 		if err != nil || !e.IsDir() || a.plane.lanes.has(number) {
 			continue
 		}
-		j, err := journal.Open(filepath.Join(a.folder.at("journal"), e.Name()), options)
+		j, err := journal.Adopt(a.lanePath(number), options)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("clicks of an earlier process cannot be read: %w", err), left.close())
 		}
-		left = append(left, &lane{number, j})
+		if j.Drained() {
+			err = j.Close()
+		} else {
+			left = append(left, &lane{number, j})
+		}
+		if err != nil {
+			return nil, errors.Join(err, left.close())
+		}
 	}
 	return left, nil
 }

@@ -38,7 +38,7 @@ func (a *App) reading() metrics.Reading {
 	r := metrics.Reading{
 		Version: a.options.Version, Role: string(a.config.Role),
 		Visits: metrics.Visits{Redirected: visits.Redirected, Missing: visits.Missing,
-			Refused: max(visits.Visits-visits.Redirected-visits.Missing, 0), Bots: visits.Bots, Lost: visits.Lost},
+			Refused: max(visits.Visits-visits.Redirected-visits.Missing, 0), Bots: visits.Bots, Lost: a.lostClicks()},
 		Doors: a.doorReadings(),
 		Table: metrics.Table{Links: int64(table.Links()), Seq: table.Seq(), SavedSeq: a.plane.tables.Saved()},
 	}

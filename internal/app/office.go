@@ -133,7 +133,7 @@ func (a *App) openPipeline(o *office) error {
 		return err
 	}
 	o.analytics = engine
-	if o.left, err = a.openLeftLanes(); err != nil {
+	if o.left, err = a.adoptLanes(); err != nil {
 		return err
 	}
 	journals := map[string]*journal.Journal{}

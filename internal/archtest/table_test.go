@@ -151,6 +151,7 @@ var libraries = []struct {
 	{"github.com/prometheus/client_golang", []string{"metrics"}, nil, "one package speaks Prometheus"},
 	{"github.com/prometheus/common", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
 	{"github.com/prometheus/client_model", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
+	{"github.com/klauspost/compress", []string{"journal"}, nil, "one package compresses what was shipped"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
 	{"golang.org/x/text", []string{"affiliate"}, nil, "one package says when two names are the same"},

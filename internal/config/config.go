@@ -81,6 +81,8 @@ type Journal struct {
 	SegmentBytes Bytes    `yaml:"segment_bytes"`
 	SyncInterval Duration `yaml:"sync_interval"` // what a power cut can take
 	MaxBytes     Bytes    `yaml:"max_bytes"`     // 0: as much as the disk has
+	Keep         Duration `yaml:"keep"`          // how long shipped segments stay, compressed
+	KeepBytes    Bytes    `yaml:"keep_bytes"`    // how much they may take; both 0: none stay
 }
 
 // Cookie is the visitor's.

@@ -67,7 +67,7 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 		Data: "/var/lib/sluice", Listen: ":80", Admin: "[::1]:8081", Role: config.Redirect, PublicURL: "https://go.example.com/", Node: 7,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}, ProxyProtocol: true, Loops: 3, CountryHeader: "CF-IPCountry",
 		Log:       config.Log{Level: "debug", Format: "json"},
-		Journal:   config.Journal{SegmentBytes: 64 * config.MiB, SyncInterval: config.Duration(100 * time.Millisecond), MaxBytes: 10 * config.GiB},
+		Journal:   config.Journal{SegmentBytes: 64 * config.MiB, SyncInterval: config.Duration(100 * time.Millisecond), MaxBytes: 10 * config.GiB, Keep: 7 * config.Day, KeepBytes: 20 * config.GiB},
 		Cookie:    config.Cookie{Name: "visitor", Insecure: true, TTL: 30 * config.Day},
 		Privacy:   config.Privacy{StoreIP: config.StoreNone, HonorDNT: true},
 		Geo:       config.Geo{CountryFile: "/geo/country.mmdb", ASNFile: "/geo/asn.mmdb"},

@@ -77,6 +77,11 @@ func (c *Config) Validate() error {
 		v.fault("journal.max_bytes", "%s leaves no room to work; give at least four segments (%s), or 0 for no limit", c.Journal.MaxBytes, least)
 	}
 
+	between(&v, "journal.keep", c.Journal.Keep, 0, 3650*Day)
+	if c.Journal.KeepBytes < 0 {
+		v.fault("journal.keep_bytes", "%s is less than nothing; give a size, or 0", c.Journal.KeepBytes)
+	}
+
 	if !isToken(c.Cookie.Name) {
 		v.fault("cookie.name", "%q cannot name a cookie; use letters, digits, - and _", c.Cookie.Name)
 	}

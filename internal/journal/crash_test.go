@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // appendForever appends from several goroutines and acknowledges each record on standard
 // output once Append has returned, as a redirect would be answered.
 func appendForever(dir string) error {
-	j, err := Open(dir, Options{SegmentBytes: 64 << 10})
+	j, err := Open(dir, Options{SegmentBytes: 64 << 10, readyWait: patience})
 	if err != nil {
 		return err
 	}

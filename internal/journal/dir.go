@@ -50,6 +50,8 @@ type DirStat struct {
 	Bytes         int64         `json:"bytes"`
 	SetAsideFiles int           `json:"set_aside_files"`
 	SetAsideBytes int64         `json:"set_aside_bytes"`
+	ShippedFiles  int           `json:"shipped_files"` // segments that were kept after their release
+	ShippedBytes  int64         `json:"shipped_bytes"`
 }
 
 // Stat takes stock of the folder.
@@ -60,6 +62,13 @@ func (d *Dir) Stat() (DirStat, error) {
 	}
 	s := DirStat{InUse: inUse(d.path)}
 	s.SetAsideFiles, s.SetAsideBytes = setAsideExtent(d.path)
+	shipped, err := listShipped(d.path)
+	if err != nil {
+		return DirStat{}, fmt.Errorf("journal: %w", err)
+	}
+	for _, one := range shipped {
+		s.ShippedFiles, s.ShippedBytes = s.ShippedFiles+1, s.ShippedBytes+one.bytes
+	}
 	for _, n := range numbers {
 		h, bad, size, err := readHeader(filepath.Join(d.path, segmentName(n)))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -97,7 +106,7 @@ func (d *Dir) Verify(ctx context.Context, progress func(done, total int64)) (Ver
 	if err != nil {
 		return Verification{}, err
 	}
-	v := Verification{Segments: len(stat.Segments)}
+	v := Verification{Segments: len(stat.Segments) + stat.ShippedFiles}
 	r, err := d.Reader(Position{})
 	if err != nil {
 		return v, err
@@ -156,6 +165,15 @@ func (f *folder) from(n uint64) (uint64, bool, error) {
 	if err != nil {
 		return 0, false, fmt.Errorf("journal: %w", err)
 	}
+	shipped, err := listShipped(f.path)
+	if err != nil {
+		return 0, false, fmt.Errorf("journal: %w", err)
+	}
+	for _, s := range shipped { // all before the others
+		if s.number >= n && (len(numbers) == 0 || s.number < numbers[0]) {
+			return s.number, true, nil
+		}
+	}
 	for _, number := range numbers {
 		if number >= n {
 			return number, true, nil
@@ -164,8 +182,12 @@ func (f *folder) from(n uint64) (uint64, bool, error) {
 	return 0, false, nil
 }
 
-func (f *folder) open(n uint64) (*os.File, error) {
-	return os.Open(filepath.Join(f.path, segmentName(n)))
+func (f *folder) open(n uint64) (segmentFile, error) {
+	file, err := openPlain(filepath.Join(f.path, segmentName(n)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return openShipped(f.path, n)
+	}
+	return file, err
 }
 
 func (f *folder) limit(_ uint64, size int64) (int64, bool) { return size, false }

@@ -216,41 +216,6 @@ func TestDiskFailsUnderTheMap(t *testing.T) {
 	}
 }
 
-// TestFolderDeletedUnderTheJournal must become known, since what is written to a deleted file is
-// gone with the process.
-func TestFolderDeletedUnderTheJournal(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "journal")
-	j, err := Open(dir, Options{SegmentBytes: smallSegment, readyWait: patience})
-	if err != nil {
-		t.Fatal(err)
-	}
-	appendAll(t, j, 0, 10)
-	eventually(t, "the next segment", func() bool { return len(j.ready) > 0 })
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	appendAll(t, j, 10, 11)
-	if err := j.Sync(); err == nil || !strings.Contains(err.Error(), "deleted") {
-		t.Errorf("sync says %v, want that the file was deleted", err)
-	}
-	if _, err := j.Append(payload(11)); !errors.Is(err, ErrFull) {
-		t.Errorf("append says %v, want ErrFull", err)
-	}
-	eventually(t, "the reason", func() bool { return j.Stats().Trouble != "" })
-	if err := os.Mkdir(dir, 0o750); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "recording goes on", func() bool { return j.Stats().Trouble == "" })
-	place := j.End()
-	appendAll(t, j, 11, 20)
-	got, damages := readLive(t, j, place)
-	wantRecords(t, got, 11, 20)
-	wantNoDamage(t, damages)
-	if err := j.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -342,3 +342,6 @@ func TestPositionText(t *testing.T) {
 		t.Error("positions are out of order")
 	}
 }
+
+// recordNumber is the i that payload was called with.
+func recordNumber(b []byte) int { return int(binary.LittleEndian.Uint64(b)) }

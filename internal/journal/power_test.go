@@ -106,7 +106,8 @@ func mixPages(random *rand.Rand, before, now []byte) []byte {
 	chance := random.Float64()
 	for from := 0; from < len(now); from += pageBytes {
 		if random.Float64() < chance {
-			copy(mixed[from:from+pageBytes], now[from:from+pageBytes])
+			end := min(from+pageBytes, len(now))
+			copy(mixed[from:end], now[from:end])
 		}
 	}
 	return mixed

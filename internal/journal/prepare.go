@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 )
@@ -34,7 +35,15 @@ func (j *Journal) prepareSegments() {
 		}
 		previous, _ := j.extent()
 		s, err := j.prepareNext(previous, 0)
-		j.report(err)
+		if isSpace(err) && !errors.Is(err, errLimit) && j.freeShipped(j.options.SegmentBytes) {
+			j.askForSegment() // it has the place of what was shipped
+			continue
+		}
+		if errors.Is(err, os.ErrNotExist) && j.counters.folderGone.Load() == nil {
+			poke(j.look) // it is made again, and this asked for again
+		} else {
+			j.report(err)
+		}
 		if err != nil {
 			retry.Reset(retryInterval)
 			continue
@@ -44,6 +53,7 @@ func (j *Journal) prepareSegments() {
 		j.enlist(segmentInfo{number: s.number, bytes: int64(len(s.bytes))})
 		j.skip = 0
 		j.ready <- s
+		j.counters.refusing.Store(false)
 	}
 }
 
@@ -82,10 +92,7 @@ func (j *Journal) report(err error) {
 		}
 		text := err.Error()
 		c.trouble.Store(&text)
-		select {
-		case j.refuse <- struct{}{}:
-		default:
-		}
+		poke(j.refuse)
 	case before != nil:
 		c.trouble.Store(nil)
 		j.log.Warn("the journal has space again", "records_lost", c.full.Load()-c.fullBefore.Load())
@@ -93,40 +100,42 @@ func (j *Journal) report(err error) {
 }
 
 // askForSegment wakes prepareSegments.
-func (j *Journal) askForSegment() {
+func (j *Journal) askForSegment() { poke(j.prepare) }
+
+// poke wakes whoever waits on a channel, now or when he next looks.
+func poke(c chan struct{}) {
 	select {
-	case j.prepare <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// extent returns the highest segment number and the bytes of all segments.
+// extent returns the highest segment number ever given and the bytes of all segments.
 func (j *Journal) extent() (last uint64, bytes int64) {
 	j.listMu.Lock()
 	defer j.listMu.Unlock()
 	for _, s := range j.segments {
-		last, bytes = s.number, bytes+s.bytes
+		bytes += s.bytes
 	}
-	return last, bytes
+	return j.highest, bytes
 }
 
 func (j *Journal) enlist(s segmentInfo) {
 	j.listMu.Lock()
 	defer j.listMu.Unlock()
 	j.segments = append(j.segments, s)
+	j.highest = max(j.highest, s.number)
 }
 
-// retire hands a segment that will not be written any more to the syncing goroutine.
+// retire hands a segment that will not be written any more to the syncing goroutine. It is called
+// with mu held.
 func (j *Journal) retire(s *segment, used int64) {
-	s.used = used
+	s.used, s.records = used, j.sequence-s.first
 	j.unsynced.Add(1)
 	j.listMu.Lock()
 	j.full = append(j.full, s)
 	j.listMu.Unlock()
-	select {
-	case j.filled <- struct{}{}:
-	default:
-	}
+	poke(j.filled)
 }
 
 // edit changes what is known of a segment, if it is still there.

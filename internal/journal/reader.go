@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 )
 
@@ -31,7 +30,7 @@ type Reader struct {
 	offset int64  // where to begin in it, if it is exactly that one
 
 	cur    cursor
-	file   *os.File // nil between segments
+	file   segmentFile // nil between segments
 	number uint64
 	size   int64
 	head   header
@@ -52,7 +51,7 @@ type Reader struct {
 type source interface {
 	// from returns the lowest segment numbered n or more.
 	from(n uint64) (number uint64, found bool, err error)
-	open(n uint64) (*os.File, error)
+	open(n uint64) (segmentFile, error)
 	// limit returns how many bytes of a segment are published. exact is false when
 	// only the file's size is known and the records in it may still be under way.
 	limit(n uint64, size int64) (bytes int64, exact bool)
@@ -298,12 +297,12 @@ func (r *Reader) openNext() error {
 }
 
 // enter makes an opened file the one that is read, unless its version is foreign.
-func (r *Reader) enter(n uint64, f *os.File) (foreign bool, err error) {
-	info, err := f.Stat()
+func (r *Reader) enter(n uint64, f segmentFile) (foreign bool, err error) {
+	size, err := f.size()
 	if err != nil {
 		return false, errors.Join(err, f.Close())
 	}
-	r.file, r.number, r.size = f, n, info.Size()
+	r.file, r.number, r.size = f, n, size
 	r.quiet, r.told = -1, 0
 	start := int64(headerBytes)
 	if n == r.want && r.offset > start {

@@ -31,27 +31,9 @@ func (j *Journal) Recovery() Recovery { return j.recovery }
 // clean says that the last writer closed the journal.
 func (j *Journal) recover(clean bool) error {
 	began := time.Now()
-	numbers, err := listSegments(j.dir)
+	unused, err := j.findEnd(clean)
 	if err != nil {
 		return err
-	}
-	if err := j.tidyPreparing(); err != nil {
-		return err
-	}
-	files, bytes := setAsideExtent(j.dir)
-	j.counters.setAsideFiles.Store(int64(files))
-	j.counters.setAsideBytes.Store(bytes)
-	if err := j.takeStock(numbers); err != nil {
-		return err
-	}
-	last, unused, err := j.surveyEnd()
-	if err != nil {
-		return err
-	}
-	j.recovery.Segments, j.recovery.LastSequence = len(numbers), last
-	j.sequence = last + 1
-	if highest, _ := j.extent(); highest > 0 && !clean {
-		j.skip = numbersSkipped
 	}
 	if err := j.openFirst(unused); err != nil {
 		if j.current != nil {
@@ -62,6 +44,34 @@ func (j *Journal) recover(clean bool) error {
 	j.recovery.Took = time.Since(began)
 	j.tellRecovery()
 	return nil
+}
+
+// findEnd takes stock of the folder as far back as the last record. It returns the segments behind
+// that, which never held one.
+func (j *Journal) findEnd(clean bool) (unused []uint64, err error) {
+	numbers, err := listSegments(j.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.tidyPreparing(); err != nil {
+		return nil, err
+	}
+	files, bytes := setAsideExtent(j.dir)
+	j.counters.setAsideFiles.Store(int64(files))
+	j.counters.setAsideBytes.Store(bytes)
+	if err := j.takeStock(numbers); err != nil {
+		return nil, err
+	}
+	last, unused, err := j.surveyEnd()
+	if err != nil {
+		return nil, err
+	}
+	j.recovery.Segments, j.recovery.LastSequence = len(numbers), last
+	j.sequence = last + 1
+	if highest, _ := j.extent(); highest > 0 && !clean {
+		j.skip = numbersSkipped
+	}
+	return unused, nil
 }
 
 // takeStock reads the header of each segment.
@@ -76,7 +86,7 @@ func (j *Journal) takeStock(numbers []uint64) error {
 		if info.foreign {
 			j.recovery.Damages = append(j.recovery.Damages, foreignDamage(n, size, head.version))
 		}
-		j.segments = append(j.segments, info)
+		j.enlist(info)
 	}
 	return nil
 }
@@ -111,6 +121,7 @@ func (j *Journal) surveyEnd() (last uint64, unused []uint64, err error) {
 			return 0, nil, err
 		}
 		if s.records > 0 {
+			info.end = s.end
 			j.recovery.Records = s.records
 			break
 		}
@@ -149,6 +160,7 @@ func (j *Journal) openFirst(unused []uint64) error {
 	s, err := j.prepareNext(j.lastKept(unused), j.sequence)
 	if isSpace(err) {
 		j.report(err)
+		j.counters.refusing.Store(true)
 		j.startAt(j.lastPlace())
 		return nil
 	}
@@ -157,7 +169,7 @@ func (j *Journal) openFirst(unused []uint64) error {
 	}
 	j.current, j.offset, j.skip = s, headerBytes, 0
 	j.startAt(Position{Segment: s.number, Offset: headerBytes})
-	j.segments = append(j.segments, segmentInfo{number: s.number, bytes: j.options.SegmentBytes, first: j.sequence})
+	j.enlist(segmentInfo{number: s.number, bytes: j.options.SegmentBytes, first: j.sequence})
 	for _, n := range unused {
 		if err := os.Remove(filepath.Join(j.dir, segmentName(n))); err != nil {
 			return err

@@ -10,15 +10,23 @@ import (
 )
 
 // Release says that records before a position are not needed any more. Segments wholly
-// before it are deleted; the segment that holds the position stays. A segment with damage is moved
+// before it are deleted, or kept if the options say so; the segment that holds the position stays,
+// unless the journal is adopted and that is its end. A segment with damage is moved
 // to the folder set-aside instead, with the reason in a text file beside it, and one of another
 // format version stays where it is. To know, Release reads each segment that no reader has read whole.
 func (j *Journal) Release(before Position) error {
 	if end := j.End(); end.Before(before) {
 		return fmt.Errorf("%w: release up to %s, the end is %s", ErrAhead, before, end)
 	}
+	j.released.Store(max(j.released.Load(), before.pack())) // one consumer releases
 	var failed []error
-	for _, info := range j.releasable(before) {
+	releasable := j.releasable(before)
+	if j.adopted && !j.marked && len(releasable) > 0 {
+		if err := j.mark(); err != nil { // the numbers must not end with the last segment
+			return fmt.Errorf("journal: release: %w", err)
+		}
+	}
+	for _, info := range releasable {
 		if err := j.releaseSegment(info); err != nil {
 			failed = append(failed, err)
 		}
@@ -35,7 +43,8 @@ func (j *Journal) releasable(before Position) []segmentInfo {
 	defer j.listMu.Unlock()
 	var all []segmentInfo
 	for _, s := range j.segments {
-		if s.number < before.Segment && !s.foreign {
+		read := s.number < before.Segment || j.adopted && s.number == before.Segment && s.end > 0 && before.Offset >= s.end
+		if read && !s.foreign {
 			all = append(all, s)
 		}
 	}
@@ -56,17 +65,25 @@ func (j *Journal) releaseSegment(info segmentInfo) error {
 		}
 		damages = s.damages
 	}
+	j.edit(info.number, func(s *segmentInfo) { s.leaving = true })
 	var err error
 	if info.damage != "" || len(damages) > 0 {
 		err = j.setAside(info, damages)
 	} else {
-		err = os.Remove(path)
+		err = j.retain(info, path)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	j.delist(info.number)
 	return nil
+}
+
+// isReleased reports whether the segment is not needed any more.
+func (j *Journal) isReleased(number uint64) bool {
+	there := false
+	j.edit(number, func(s *segmentInfo) { there = !s.leaving })
+	return !there
 }
 
 func (j *Journal) delist(number uint64) {

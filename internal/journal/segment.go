@@ -13,13 +13,15 @@ import (
 // segment is a file that is mapped for writing: the current one, the one prepared to
 // follow it, and those that are full but not yet synced.
 type segment struct {
-	number uint64
-	path   string
-	file   *os.File
-	bytes  []byte // the whole file, mapped
-	used   int64  // set when it is full
-	synced int64  // everything before is on the disk; owned by the syncing goroutine
-	named  bool   // the file's name is on the disk, too; the same
+	number  uint64
+	path    string
+	file    *os.File
+	bytes   []byte // the whole file, mapped
+	used    int64  // set when it is full
+	first   uint64 // sequence of its first record, once it is used
+	records uint64 // set when it is full
+	synced  int64  // everything before is on the disk; owned by the syncing goroutine
+	named   bool   // the file's name is on the disk, too; the same
 }
 
 // errFault is a write into a map that the kernel could not carry out: the disk
@@ -37,7 +39,7 @@ func createSegment(dir string, h header, allocate func(*os.File, int64) error) (
 	if err != nil {
 		return nil, err
 	}
-	s := &segment{number: h.number, path: path, file: f}
+	s := &segment{number: h.number, path: path, file: f, first: h.first}
 	defer func() {
 		if err != nil {
 			s.discard(aside)
@@ -45,6 +47,9 @@ func createSegment(dir string, h header, allocate func(*os.File, int64) error) (
 	}()
 	if err := allocate(f, h.capacity); err != nil {
 		return nil, &os.PathError{Op: "reserve", Path: aside, Err: err}
+	}
+	if err := warm(f, h.capacity); err != nil {
+		return nil, &os.PathError{Op: "fill", Path: aside, Err: err}
 	}
 	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return nil, err
@@ -82,6 +87,13 @@ func (s *segment) sync(end int64) error {
 	return nil
 }
 
+// populateAhead takes the page faults behind a place that has just been synced: what was
+// written out faults at its next write.
+func (s *segment) populateAhead(end int64) {
+	next := s.bytes[end&^(pageSize-1):]
+	_ = populate(next[:min(len(next), aheadBytes)]) // if the disk fails, Append finds out
+}
+
 // release unmaps and closes the file. The kernel keeps the pages and writes them.
 func (s *segment) release() error {
 	var err error
@@ -101,12 +113,17 @@ func (s *segment) unlinked() bool {
 
 // activate enters the first sequence into the header, just before the first record.
 func (s *segment) activate(first uint64) error {
+	s.first = first
 	return guard(s.bytes, func() { putFirst(s.bytes, first) })
 }
 
 // pageSize is a multiple of every page size in use; msync wants its range to start
 // at a page.
 const pageSize = 64 << 10
+
+// aheadBytes is how much is populated again after a sync: what a busy lane appends until the
+// next one, whose start is the only part that the sync has touched.
+const aheadBytes = 2 * pageSize
 
 // guard runs write, which writes into the map b, and turns the fault of a failing disk
 // into an error. Anything else that goes wrong is not ours and goes on as it was.
@@ -131,10 +148,17 @@ func touch(b []byte) error {
 	})
 }
 
+// zeroBytes is how much writeZeros writes at a time. The kernel makes one folio of each such
+// write, and a folio is written out and faulted in again as one. At 64 KiB everything
+// costs a third of what it does with single pages; with larger ones the sync of a folio's first half takes
+// the ready pages of the other half away from Append.
+const zeroBytes = 64 << 10
+
+var zeros [zeroBytes]byte
+
 func writeZeros(f *os.File, size int64) error {
-	zeros := make([]byte, 256<<10)
 	for at := int64(0); at < size; {
-		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
+		n, err := f.WriteAt(zeros[:min(zeroBytes, size-at)], at)
 		if err != nil {
 			return err
 		}

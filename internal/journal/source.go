@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -37,8 +36,8 @@ func (l *live) from(n uint64) (uint64, bool, error) {
 	return l.segments[i].number, true, nil
 }
 
-func (l *live) open(n uint64) (*os.File, error) {
-	return os.Open(filepath.Join(l.dir, segmentName(n)))
+func (l *live) open(n uint64) (segmentFile, error) {
+	return openPlain(filepath.Join(l.dir, segmentName(n)))
 }
 
 func (l *live) limit(n uint64, size int64) (int64, bool) {
@@ -76,6 +75,9 @@ func (j *Journal) noteDamage(d Damage) {
 // writer at full speed then finds nobody to wake, and the reader finds a batch.
 func (l *live) wait(ctx context.Context, r *Reader) error {
 	j := (*Journal)(l)
+	if j.adopted {
+		return ErrClosed
+	}
 	if r.Position().Before(j.End()) {
 		return nil
 	}
@@ -152,7 +154,7 @@ type oneSegment struct {
 }
 
 func (o oneSegment) from(n uint64) (uint64, bool, error)       { return o.number, n <= o.number, nil }
-func (o oneSegment) open(uint64) (*os.File, error)             { return os.Open(o.path) }
+func (o oneSegment) open(uint64) (segmentFile, error)          { return openPlain(o.path) }
 func (o oneSegment) limit(_ uint64, size int64) (int64, bool)  { return size, false }
 func (o oneSegment) sealed(uint64) (bool, error)               { return true, nil }
 func (o oneSegment) atRest() bool                              { return true }

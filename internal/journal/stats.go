@@ -24,6 +24,8 @@ type Stats struct {
 	DroppedTooLarge uint64
 	DroppedFailed   uint64 // the disk failed under the map
 	DroppedClosed   uint64
+	Deleted         uint64        // records kept and not released whose segments somebody else deleted
+	FolderGone      string        // why the folder can not be made again after somebody deleted it
 	Trouble         string        // why no next segment can be prepared; empty when all is well
 	SyncErrors      uint64        // failed syncs
 	SyncError       string        // the last one, empty once a sync succeeded again
@@ -31,6 +33,7 @@ type Stats struct {
 	Rolls           uint64        // moves to a next segment
 	Waits           uint64        // times an Append waited for a segment
 	LongestWait     time.Duration // of those
+	Alarm           Alarm         // the verdict on all this
 }
 
 // counters are what Stats reports and the locks do not guard.
@@ -42,9 +45,27 @@ type counters struct {
 	syncError                      atomic.Pointer[string]
 	lastSync                       atomic.Int64
 	damages                        atomic.Uint64
+	deleted                        atomic.Uint64
+	folderGone                     atomic.Pointer[string]
+	refusing                       atomic.Bool
+	lastLost, alarmSince           atomic.Int64
 	rolls, waits                   atomic.Uint64
 	longestWait                    atomic.Int64
 	setAsideFiles, setAsideBytes   atomic.Int64
+}
+
+// drop counts a record that was not kept.
+func (c *counters) drop(why error) {
+	switch why {
+	case ErrFull:
+		c.full.Add(1)
+	case ErrTooLarge:
+		c.tooLarge.Add(1)
+	case ErrClosed:
+		c.closed.Add(1)
+	default:
+		c.failed.Add(1)
+	}
 }
 
 // waited is only called with rollMu held.
@@ -71,6 +92,11 @@ func (j *Journal) Stats() Stats {
 	if text := c.syncError.Load(); text != nil {
 		s.SyncError = *text
 	}
+	if text := c.folderGone.Load(); text != nil {
+		s.FolderGone = *text
+	}
+	s.Deleted = c.deleted.Load()
+	s.Alarm = j.alarm(&s)
 	if at := c.lastSync.Load(); at != 0 {
 		s.LastSync = time.Unix(0, at)
 	}
