@@ -81,8 +81,7 @@ func decode32(dst, src []byte) bool {
 		}
 		high := uint64(a)<<15 | uint64(b)<<10 | uint64(c)<<5 | uint64(d)
 		n := high<<20 | uint64(e)<<15 | uint64(f)<<10 | uint64(g)<<5 | uint64(h)
-		dst[0] = byte(n >> 32)
-		binary.BigEndian.PutUint32(dst[1:5], uint32(n))
+		put40(dst, n)
 		dst, src = dst[5:], src[8:]
 	}
 	return true
@@ -121,9 +120,34 @@ func (id ClickID) Node() uint16 {
 	return binary.BigEndian.Uint16(raw[6:8])
 }
 
-func (id ClickID) raw() (b [15]byte) {
-	decode32(b[:], id[:])
+// raw are the id's bytes. It is written by us, so it is not checked; but none may be
+// there.
+func (id *ClickID) raw() (b [15]byte) {
+	if id[0] == 0 {
+		return b
+	}
+	put40(b[0:5], value40(id[0:8]))
+	put40(b[5:10], value40(id[8:16]))
+	put40(b[10:15], value40(id[16:24]))
 	return b
+}
+
+// value40 are the forty bits of eight characters, all eight at once: a letter's value
+// is its distance from "a" and ten, less one for each of i, l, o and u that it is beyond.
+func value40(text []byte) uint64 {
+	const ones = 0x0101010101010101
+	x := binary.LittleEndian.Uint64(text)
+	beyond := func(c uint64) uint64 { return (x + (0x7f-c)*ones) >> 7 & ones }
+	v := x - '0'*ones - beyond('9')*('a'-'0'-10) - beyond('i') - beyond('l') - beyond('o') - beyond('u')
+	v = v&0x00ff00ff00ff00ff<<5 | v>>8&0x00ff00ff00ff00ff
+	v = v&0x0000ffff0000ffff<<10 | v>>16&0x0000ffff0000ffff
+	return v&0xffffffff<<20 | v>>32
+}
+
+// put40 writes the low forty bits.
+func put40(b []byte, n uint64) {
+	b[0] = byte(n >> 32)
+	binary.BigEndian.PutUint32(b[1:5], uint32(n))
 }
 
 // MarshalText writes the 24 characters, or none when there is no id.
@@ -172,7 +196,11 @@ func (id VisitorID) String() string {
 // IsZero says that there is no id.
 func (id VisitorID) IsZero() bool { return id == VisitorID{} }
 
-func (id VisitorID) raw() (b [10]byte) {
-	decode32(b[:], id[:])
+func (id *VisitorID) raw() (b [10]byte) {
+	if id[0] == 0 {
+		return b
+	}
+	put40(b[0:5], value40(id[0:8]))
+	put40(b[5:10], value40(id[8:16]))
 	return b
 }

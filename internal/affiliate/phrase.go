@@ -255,6 +255,8 @@ const (
 	mark               // a phrase may begin here
 	letter             // and seldom here, so nobody looks
 	digit
+	kindMask  = 3
+	plainHost = 1 << 2 // and may stand in a canonical host
 )
 
 var kinds = func() (k [256]kind) {
@@ -265,6 +267,9 @@ var kinds = func() (k [256]kind) {
 			k[c] = letter
 		case '0' <= c && c <= '9':
 			k[c] = digit
+		}
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' {
+			k[c] |= plainHost
 		}
 	}
 	return k
@@ -278,7 +283,7 @@ func (t *phrases) appendText(b []byte, s, id string) []byte {
 	probe := true
 	for i := 0; i < len(s); {
 		c := s[i]
-		k := kinds[c]
+		k := kinds[c] & kindMask
 		if probe || k == mark {
 			if p, length := t.longest(s[i:]); length > 0 {
 				out[n], out[n+1] = p.code[0], p.code[1]
@@ -294,7 +299,7 @@ func (t *phrases) appendText(b []byte, s, id string) []byte {
 			for c = s[i]; ; c = s[i] {
 				out[n] = c
 				n++
-				if i++; i == len(s) || kinds[s[i]] != letter {
+				if i++; i == len(s) || kinds[s[i]]&kindMask != letter {
 					break
 				}
 			}
