@@ -3,7 +3,6 @@ package affiliate
 import (
 	"encoding/binary"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -49,9 +48,9 @@ var base32Pairs = func() (p [1 << 10][2]byte) {
 }()
 
 // encode32 writes src, a multiple of five bytes, as base 32.
-func encode32(dst, src []byte) {
+func encode32[bytes string | []byte](dst []byte, src bytes) {
 	for len(src) >= 5 {
-		n := uint64(src[0])<<32 | uint64(binary.BigEndian.Uint32(src[1:5]))
+		n := uint64(src[0])<<32 | uint64(src[1])<<24 | uint64(src[2])<<16 | uint64(src[3])<<8 | uint64(src[4])
 		_ = dst[7]
 		*(*[2]byte)(dst) = base32Pairs[n>>30]
 		*(*[2]byte)(dst[2:]) = base32Pairs[n>>20&1023]
@@ -61,14 +60,17 @@ func encode32(dst, src []byte) {
 	}
 }
 
+// none are the bytes of an id that is none.
+const none = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+
 // encodeID writes the characters of an id from its bytes. All-zero bytes are how
 // records and tokens say that there is no id.
 func encodeID(dst []byte, raw string) {
-	if strings.Trim(raw, "\x00") == "" {
+	if raw == none[:len(raw)] {
 		clear(dst)
 		return
 	}
-	encode32(dst, []byte(raw))
+	encode32(dst, raw)
 }
 
 // decode32 is the inverse of encode32; it accepts upper case.

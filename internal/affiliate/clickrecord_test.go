@@ -219,6 +219,21 @@ func TestAppendRecordAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Numbers at the borders of what bytes and digits hold.
+func TestNumbersInTexts(t *testing.T) {
+	for n := uint64(1); n < 1<<62; n *= 2 {
+		for k := uint64(1); k < 1<<62; k *= 10 {
+			for _, v := range []uint64{n - 1, n, n + 1, k - 1, k, k + 1, n + k} {
+				c := Click{Code: usualCode, Slug: fmt.Sprint(v), Query: fmt.Sprintf("a=%d&b=0%d", v, v)}
+				var got Click
+				if err := got.DecodeRecord(c.AppendRecord(nil)); err != nil || got != c {
+					t.Fatalf("%d: %v %+v", v, err, got)
+				}
+			}
+		}
+	}
+}
+
 // A writer's memory changes nothing: whatever it has seen before, and though a text
 // that it keeps may hold the id of another click.
 func TestRecordWriterAgrees(t *testing.T) {
