@@ -219,6 +219,26 @@ func TestAppendRecordAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A host or page that is nearly the referrer's is not taken for it.
+func TestHostAndPageBesideTheReferrer(t *testing.T) {
+	for _, referrer := range []string{"", "https://a.example", "https://a.example/", "https://a.example/b/c", "https://a.example/b?c#d", "https://a.example?b/c", "https://a.example#/b?c",
+		"//a.example/b", "/b://a.example/b", "a.example/b", "?://a.example/b", "https://x@a.example:1/b", "://a.example/b"} {
+		for _, host := range []string{"", "a.example", "example", "x@a.example:1", "https", "A.example", "//a.example"} {
+			for _, page := range []string{"", "/", "/b", "/b/", "/b/c", "/b?c", "/bc", "?c", "b"} {
+				c := Click{Code: usualCode, Referrer: referrer, Host: host, Page: page}
+				var got Click
+				if err := got.DecodeRecord(c.AppendRecord(nil)); err != nil || got != c {
+					t.Errorf("%v\n have %+v\n want %+v", err, got, c)
+				}
+			}
+		}
+	}
+	with, without := Click{Referrer: "https://a.example/b?c", Host: "a.example", Page: "/b"}, Click{Referrer: "https://a.example/b?c"}
+	if a, b := len(with.AppendRecord(nil)), len(without.AppendRecord(nil)); a != b {
+		t.Errorf("the referrer's host and page take %d bytes", a-b)
+	}
+}
+
 // Numbers at the borders of what bytes and digits hold.
 func TestNumbersInTexts(t *testing.T) {
 	for n := uint64(1); n < 1<<62; n *= 2 {
@@ -250,7 +270,7 @@ func TestRecordWriterAgrees(t *testing.T) {
 		for _, c := range clicks {
 			check(c)
 		}
-		own := clicks[n]
+		own := clicks[6*n] // of another id, but in the first round
 		own.Referrer, own.Agent, own.Language = "https://a.example/"+clicks[0].ID.String(), clicks[0].Language+clicks[0].ID.String(), clicks[0].Agent
 		check(own)
 		own = clicks[0]
