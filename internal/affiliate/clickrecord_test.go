@@ -219,6 +219,32 @@ func TestAppendRecordAllocatesNothing(t *testing.T) {
 	}
 }
 
+// What a writer has seen twice it keeps, however many strangers pass once.
+func TestRecordWriterRemembers(t *testing.T) {
+	w := NewRecordWriter()
+	c := typicalClicks()[0]
+	w.AppendRecord(nil, &c)
+	w.AppendRecord(nil, &c)
+	for n := range 100 * packedSets {
+		w.AppendRecord(nil, &Click{Agent: fmt.Sprintf("stranger %d", n)})
+	}
+	kept := map[string]bool{}
+	for i := range w.sets {
+		for k := range w.sets[i].ways {
+			way := &w.sets[i].ways[k]
+			kept[string(way.text[:way.bytes])] = true
+		}
+	}
+	for _, s := range []string{c.Agent, c.Referrer, c.Language, c.Host, c.Page} {
+		if !kept[s] {
+			t.Errorf("%q is not remembered", s)
+		}
+	}
+	if len(kept) != 6 { // and the empty place
+		t.Errorf("%d texts are remembered", len(kept))
+	}
+}
+
 // A host or page that is nearly the referrer's is not taken for it.
 func TestHostAndPageBesideTheReferrer(t *testing.T) {
 	for _, referrer := range []string{"", "https://a.example", "https://a.example/", "https://a.example/b/c", "https://a.example/b?c#d", "https://a.example?b/c", "https://a.example#/b?c",
