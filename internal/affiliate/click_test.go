@@ -66,6 +66,30 @@ func TestParseClickID(t *testing.T) {
 	}
 }
 
+// Every character, at every place, comes back through the bytes.
+func TestIDsThroughTheirBytes(t *testing.T) {
+	for i := range 24 {
+		for _, c := range []byte(base32) {
+			id := NewClickID(1, 1, 1)
+			id[i] = c
+			raw := id.raw()
+			var again ClickID
+			if encodeID(again[:], string(raw[:])); again != id {
+				t.Errorf("%s comes back as %s", id, again)
+			}
+			if i < 16 {
+				visitor := NewVisitorID(1, 1)
+				visitor[i] = c
+				raw := visitor.raw()
+				var again VisitorID
+				if encodeID(again[:], string(raw[:])); again != visitor {
+					t.Errorf("%s comes back as %s", visitor, again)
+				}
+			}
+		}
+	}
+}
+
 func TestNoIDIsNoText(t *testing.T) {
 	if s := (ClickID{}).String() + (VisitorID{}).String(); s != "" {
 		t.Errorf("no id reads %q", s)

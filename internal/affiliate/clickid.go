@@ -3,7 +3,6 @@ package affiliate
 import (
 	"encoding/binary"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -49,9 +48,9 @@ var base32Pairs = func() (p [1 << 10][2]byte) {
 }()
 
 // encode32 writes src, a multiple of five bytes, as base 32.
-func encode32(dst, src []byte) {
+func encode32[bytes string | []byte](dst []byte, src bytes) {
 	for len(src) >= 5 {
-		n := uint64(src[0])<<32 | uint64(binary.BigEndian.Uint32(src[1:5]))
+		n := uint64(src[0])<<32 | uint64(src[1])<<24 | uint64(src[2])<<16 | uint64(src[3])<<8 | uint64(src[4])
 		_ = dst[7]
 		*(*[2]byte)(dst) = base32Pairs[n>>30]
 		*(*[2]byte)(dst[2:]) = base32Pairs[n>>20&1023]
@@ -61,14 +60,17 @@ func encode32(dst, src []byte) {
 	}
 }
 
+// none are the bytes of an id that is none.
+const none = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+
 // encodeID writes the characters of an id from its bytes. All-zero bytes are how
 // records and tokens say that there is no id.
 func encodeID(dst []byte, raw string) {
-	if strings.Trim(raw, "\x00") == "" {
+	if raw == none[:len(raw)] {
 		clear(dst)
 		return
 	}
-	encode32(dst, []byte(raw))
+	encode32(dst, raw)
 }
 
 // decode32 is the inverse of encode32; it accepts upper case.
@@ -81,8 +83,7 @@ func decode32(dst, src []byte) bool {
 		}
 		high := uint64(a)<<15 | uint64(b)<<10 | uint64(c)<<5 | uint64(d)
 		n := high<<20 | uint64(e)<<15 | uint64(f)<<10 | uint64(g)<<5 | uint64(h)
-		dst[0] = byte(n >> 32)
-		binary.BigEndian.PutUint32(dst[1:5], uint32(n))
+		put40(dst, n)
 		dst, src = dst[5:], src[8:]
 	}
 	return true
@@ -121,9 +122,34 @@ func (id ClickID) Node() uint16 {
 	return binary.BigEndian.Uint16(raw[6:8])
 }
 
-func (id ClickID) raw() (b [15]byte) {
-	decode32(b[:], id[:])
+// raw are the id's bytes. It is written by us, so it is not checked; but none may be
+// there.
+func (id *ClickID) raw() (b [15]byte) {
+	if id[0] == 0 {
+		return b
+	}
+	put40(b[0:5], value40(id[0:8]))
+	put40(b[5:10], value40(id[8:16]))
+	put40(b[10:15], value40(id[16:24]))
 	return b
+}
+
+// value40 are the forty bits of eight characters, all eight at once: a letter's value
+// is its distance from "a" and ten, less one for each of i, l, o and u that it is beyond.
+func value40(text []byte) uint64 {
+	const ones = 0x0101010101010101
+	x := binary.LittleEndian.Uint64(text)
+	beyond := func(c uint64) uint64 { return (x + (0x7f-c)*ones) >> 7 & ones }
+	v := x - '0'*ones - beyond('9')*('a'-'0'-10) - beyond('i') - beyond('l') - beyond('o') - beyond('u')
+	v = v&0x00ff00ff00ff00ff<<5 | v>>8&0x00ff00ff00ff00ff
+	v = v&0x0000ffff0000ffff<<10 | v>>16&0x0000ffff0000ffff
+	return v&0xffffffff<<20 | v>>32
+}
+
+// put40 writes the low forty bits.
+func put40(b []byte, n uint64) {
+	b[0] = byte(n >> 32)
+	binary.BigEndian.PutUint32(b[1:5], uint32(n))
 }
 
 // MarshalText writes the 24 characters, or none when there is no id.
@@ -172,7 +198,11 @@ func (id VisitorID) String() string {
 // IsZero says that there is no id.
 func (id VisitorID) IsZero() bool { return id == VisitorID{} }
 
-func (id VisitorID) raw() (b [10]byte) {
-	decode32(b[:], id[:])
+func (id *VisitorID) raw() (b [10]byte) {
+	if id[0] == 0 {
+		return b
+	}
+	put40(b[0:5], value40(id[0:8]))
+	put40(b[5:10], value40(id[8:16]))
 	return b
 }

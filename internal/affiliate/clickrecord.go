@@ -162,13 +162,18 @@ func (c *Click) shape() (s shape) {
 	return s
 }
 
-// refer leaves out the host and the page where they are the referrer's.
+// refer leaves out the host and the page where they are the referrer's. It looks at
+// referrers that are URLs only.
 func (c *Click) refer(s shape) shape {
-	host, rest := referrerHost(c.Referrer)
-	if c.Host != "" && c.Host == host {
+	end := authorityEnd(c.Referrer)
+	if end == 0 {
+		return s
+	}
+	host, rest := c.Referrer[:end], c.Referrer[end:]
+	if n := len(host) - len(c.Host); c.Host != "" && n >= 3 && host[n:] == c.Host && host[n-3:n] == "://" {
 		s = s&^(hasText<<hostText) | sameHost
 	}
-	if c.Page != "" && strings.HasPrefix(rest, c.Page) || c.Page == "/" {
+	if c.Page == "/" || c.Page != "" && strings.HasPrefix(rest, c.Page) {
 		if c.Page == referrerPage(rest) {
 			s = s&^(hasText<<pageText) | samePage
 		}

@@ -219,6 +219,67 @@ func TestAppendRecordAllocatesNothing(t *testing.T) {
 	}
 }
 
+// What a writer has seen twice it keeps, however many strangers pass once.
+func TestRecordWriterRemembers(t *testing.T) {
+	w := NewRecordWriter()
+	c := typicalClicks()[0]
+	w.AppendRecord(nil, &c)
+	w.AppendRecord(nil, &c)
+	for n := range 100 * packedSets {
+		w.AppendRecord(nil, &Click{Agent: fmt.Sprintf("stranger %d", n)})
+	}
+	kept := map[string]bool{}
+	for i := range w.sets {
+		for k := range w.sets[i].ways {
+			way := &w.sets[i].ways[k]
+			kept[string(way.text[:way.bytes])] = true
+		}
+	}
+	for _, s := range []string{c.Agent, c.Referrer, c.Language, c.Host, c.Page} {
+		if !kept[s] {
+			t.Errorf("%q is not remembered", s)
+		}
+	}
+	if len(kept) != 6 { // and the empty place
+		t.Errorf("%d texts are remembered", len(kept))
+	}
+}
+
+// A host or page that is nearly the referrer's is not taken for it.
+func TestHostAndPageBesideTheReferrer(t *testing.T) {
+	for _, referrer := range []string{"", "https://a.example", "https://a.example/", "https://a.example/b/c", "https://a.example/b?c#d", "https://a.example?b/c", "https://a.example#/b?c",
+		"//a.example/b", "/b://a.example/b", "a.example/b", "?://a.example/b", "https://x@a.example:1/b", "://a.example/b"} {
+		for _, host := range []string{"", "a.example", "example", "x@a.example:1", "https", "A.example", "//a.example"} {
+			for _, page := range []string{"", "/", "/b", "/b/", "/b/c", "/b?c", "/bc", "?c", "b"} {
+				c := Click{Code: usualCode, Referrer: referrer, Host: host, Page: page}
+				var got Click
+				if err := got.DecodeRecord(c.AppendRecord(nil)); err != nil || got != c {
+					t.Errorf("%v\n have %+v\n want %+v", err, got, c)
+				}
+			}
+		}
+	}
+	with, without := Click{Referrer: "https://a.example/b?c", Host: "a.example", Page: "/b"}, Click{Referrer: "https://a.example/b?c"}
+	if a, b := len(with.AppendRecord(nil)), len(without.AppendRecord(nil)); a != b {
+		t.Errorf("the referrer's host and page take %d bytes", a-b)
+	}
+}
+
+// Numbers at the borders of what bytes and digits hold.
+func TestNumbersInTexts(t *testing.T) {
+	for n := uint64(1); n < 1<<62; n *= 2 {
+		for k := uint64(1); k < 1<<62; k *= 10 {
+			for _, v := range []uint64{n - 1, n, n + 1, k - 1, k, k + 1, n + k} {
+				c := Click{Code: usualCode, Slug: fmt.Sprint(v), Query: fmt.Sprintf("a=%d&b=0%d", v, v)}
+				var got Click
+				if err := got.DecodeRecord(c.AppendRecord(nil)); err != nil || got != c {
+					t.Fatalf("%d: %v %+v", v, err, got)
+				}
+			}
+		}
+	}
+}
+
 // A writer's memory changes nothing: whatever it has seen before, and though a text
 // that it keeps may hold the id of another click.
 func TestRecordWriterAgrees(t *testing.T) {
@@ -235,7 +296,7 @@ func TestRecordWriterAgrees(t *testing.T) {
 		for _, c := range clicks {
 			check(c)
 		}
-		own := clicks[n]
+		own := clicks[6*n] // of another id, but in the first round
 		own.Referrer, own.Agent, own.Language = "https://a.example/"+clicks[0].ID.String(), clicks[0].Language+clicks[0].ID.String(), clicks[0].Agent
 		check(own)
 		own = clicks[0]

@@ -255,6 +255,8 @@ const (
 	mark               // a phrase may begin here
 	letter             // and seldom here, so nobody looks
 	digit
+	kindMask  = 3
+	plainHost = 1 << 2 // and may stand in a canonical host
 )
 
 var kinds = func() (k [256]kind) {
@@ -265,6 +267,9 @@ var kinds = func() (k [256]kind) {
 			k[c] = letter
 		case '0' <= c && c <= '9':
 			k[c] = digit
+		}
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' {
+			k[c] |= plainHost
 		}
 	}
 	return k
@@ -278,7 +283,7 @@ func (t *phrases) appendText(b []byte, s, id string) []byte {
 	probe := true
 	for i := 0; i < len(s); {
 		c := s[i]
-		k := kinds[c]
+		k := kinds[c] & kindMask
 		if probe || k == mark {
 			if p, length := t.longest(s[i:]); length > 0 {
 				out[n], out[n+1] = p.code[0], p.code[1]
@@ -294,7 +299,7 @@ func (t *phrases) appendText(b []byte, s, id string) []byte {
 			for c = s[i]; ; c = s[i] {
 				out[n] = c
 				n++
-				if i++; i == len(s) || kinds[s[i]] != letter {
+				if i++; i == len(s) || kinds[s[i]]&kindMask != letter {
 					break
 				}
 			}
@@ -426,18 +431,31 @@ func (r *textReader) read(t *phrases) {
 }
 
 // putDecimal writes a number's digits and returns how many they are.
-func putDecimal(out []byte, value uint64) int {
-	var digits [20]byte
-	i := len(digits)
-	for value > 9 {
-		i--
-		digits[i] = byte('0' + value%10)
-		value /= 10
+func putDecimal(out []byte, value uint64) (n int) {
+	n = 1
+	for limit := uint64(10); value >= limit; limit *= 10 { // value has 7 bytes
+		n++
 	}
-	i--
-	digits[i] = byte('0' + value)
-	return copy(out, digits[i:])
+	i := n
+	for ; value >= 100; value /= 100 {
+		i -= 2
+		*(*[2]byte)(out[i:]) = decimalPairs[value%100]
+	}
+	if value < 10 {
+		out[0] = byte('0' + value)
+	} else {
+		*(*[2]byte)(out) = decimalPairs[value]
+	}
+	return n
 }
+
+// decimalPairs are the numbers below 100 as two digits.
+var decimalPairs = func() (p [100][2]byte) {
+	for i := range p {
+		p[i] = [2]byte{byte('0' + i/10), byte('0' + i%10)}
+	}
+	return p
+}()
 
 // copyPlain copies the eight bytes of s and returns how many of them, from the first,
 // stand for themselves.

@@ -86,6 +86,13 @@ func (s *Site) Validate() error {
 // case, without port and without the trailing dot of a rooted name. It does not
 // allocate when h is already canonical.
 func CanonicalHost(h string) string {
+	i := 0
+	for i < len(h) && kinds[h[i]]&plainHost != 0 {
+		i++
+	}
+	if i == len(h) && i > 0 && h[i-1] != '.' {
+		return h // as nearly every host is
+	}
 	if i := strings.LastIndexByte(h, ':'); i >= 0 && !strings.HasSuffix(h, "]") {
 		h = h[:i]
 	}

@@ -216,6 +216,15 @@ var base64Value = func() (v [256]byte) {
 // token has one spelling. The standard decoder skips line breaks.
 func decodeBase64(dst []byte, s string) (n int, ok bool) {
 	bad := byte(0)
+	for ; len(s) >= 8 && len(dst)-n >= 8; s = s[8:] {
+		a, b, c, d := base64Value[s[0]], base64Value[s[1]], base64Value[s[2]], base64Value[s[3]]
+		e, f, g, h := base64Value[s[4]], base64Value[s[5]], base64Value[s[6]], base64Value[s[7]]
+		bad |= a | b | c | d | e | f | g | h
+		high := uint64(a)<<18 | uint64(b)<<12 | uint64(c)<<6 | uint64(d)
+		low := uint64(e)<<18 | uint64(f)<<12 | uint64(g)<<6 | uint64(h)
+		binary.BigEndian.PutUint64(dst[n:], high<<40|low<<16)
+		n += 6
+	}
 	for ; len(s) >= 4; s = s[4:] {
 		a, b, c, d := base64Value[s[0]], base64Value[s[1]], base64Value[s[2]], base64Value[s[3]]
 		bad |= a | b | c | d

@@ -279,6 +279,21 @@ func TestRecordingFailsAndTheVisitorIsSentOn(t *testing.T) {
 	}
 }
 
+// However many Answers there are, every visit is counted once, as what became of it.
+func TestStatsAddUp(t *testing.T) {
+	b := newBench(t, nil)
+	for n := range 2*countsMax + 1 {
+		a := b.redirect.NewAnswer()
+		for _, c := range []struct{ path, agent string }{{"/go/plain", browser}, {"/go/nothing-here", browser}, {"/go/people-only", "Googlebot/2.1"}} {
+			b.redirect.Answer(&Request{Host: "example.com", Path: c.path, Header: Header{UserAgent: c.agent, Accept: "*/*"}}, a)
+		}
+		want := int64(n + 1)
+		if s := b.redirect.Stats(); s != (Stats{Visits: 3 * want, Redirected: want, Missing: want, Bots: want}) {
+			t.Fatalf("after %d of each: %+v", want, s)
+		}
+	}
+}
+
 func TestClientAddress(t *testing.T) {
 	trusted := Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:ffff::/48")}
 	for _, c := range []struct {

@@ -37,6 +37,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // base is one immutable block of links. The zero-link base has no bytes.
 type base struct {
 	file   []byte // the whole file
+	copied bool   // in memory of its own
 	index  []byte
 	mask   uint64
 	header baseHeader
@@ -222,15 +223,44 @@ func mapBase(f *os.File, h baseHeader) (*base, error) {
 		return nil, fmt.Errorf("it cannot be mapped: %w", err)
 	}
 	adviseHuge(file)
-	b := &base{file: file, header: h, index: file[h.index:h.world], mask: uint64(h.slots - 1)}
-	runtime.AddCleanup(b, func(m []byte) { _ = unix.Munmap(m) }, file)
+	b := &base{file: file, header: h, mask: uint64(h.slots - 1)}
+	if copied, ok := copyHuge(file); ok {
+		_ = unix.Munmap(file)
+		b.file, b.copied = copied, true
+	}
+	b.index = b.file[h.index:h.world]
+	runtime.AddCleanup(b, func(m []byte) { _ = unix.Munmap(m) }, b.file)
 	return b, nil
+}
+
+// copiedBytesMax is the size up to which a base is copied into memory of its own,
+// where the kernel gives large pages for the asking. A look-up touches two places
+// at random, and the processor finds few of the small pages of a mapped file in its
+// table of pages. A larger base stays mapped: its memory would be taken twice while
+// the next one is made.
+const copiedBytesMax = 64 << 20
+
+// copyHuge copies a mapped file; ok is false for one that stays as it is.
+func copyHuge(file []byte) (_ []byte, ok bool) {
+	if len(file) > copiedBytesMax {
+		return nil, false
+	}
+	const hugePage = 2 << 20
+	size := (len(file) + hugePage - 1) &^ (hugePage - 1)
+	m, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, false
+	}
+	adviseHuge(m)
+	copy(m, file)
+	_ = unix.Mprotect(m, unix.PROT_READ)
+	return m, true
 }
 
 // letGo gives the pages of a base back that is not the current one any more, before
 // the garbage collector finds out. Who still reads it gets them again.
 func (b *base) letGo() {
-	if b.mask != 0 {
+	if b.mask != 0 && !b.copied { // a copy would be gone for good
 		_ = unix.Madvise(b.file, unix.MADV_DONTNEED)
 	}
 	runtime.KeepAlive(b)
