@@ -143,6 +143,7 @@ func openBase(path string) (*base, *world, error) {
 	if err := json.Unmarshal(b.file[b.header.world:b.header.end], &wf); err != nil {
 		return nil, nil, fmt.Errorf("the saved routing table %s cannot be used: %w", path, err)
 	}
+	b.copy()
 	return b, wf.world(), nil
 }
 
@@ -223,38 +224,36 @@ func mapBase(f *os.File, h baseHeader) (*base, error) {
 		return nil, fmt.Errorf("it cannot be mapped: %w", err)
 	}
 	adviseHuge(file)
-	b := &base{file: file, header: h, mask: uint64(h.slots - 1)}
-	if copied, ok := copyHuge(file); ok {
-		_ = unix.Munmap(file)
-		b.file, b.copied = copied, true
-	}
-	b.index = b.file[h.index:h.world]
-	runtime.AddCleanup(b, func(m []byte) { _ = unix.Munmap(m) }, b.file)
+	b := &base{file: file, header: h, index: file[h.index:h.world], mask: uint64(h.slots - 1)}
+	runtime.AddCleanup(b, func(m []byte) { _ = unix.Munmap(m) }, file)
 	return b, nil
 }
 
 // copiedBytesMax is the size up to which a base is copied into memory of its own,
 // where the kernel gives large pages for the asking. A look-up touches two places
-// at random, and the processor finds few of the small pages of a mapped file in its
-// table of pages. A larger base stays mapped: its memory would be taken twice while
-// the next one is made.
+// at random, and the processor's table of pages does not hold the small pages of a
+// mapped file. A larger base stays mapped: its memory would be taken twice while the
+// next one is made.
 const copiedBytesMax = 64 << 20
 
-// copyHuge copies a mapped file; ok is false for one that stays as it is.
-func copyHuge(file []byte) (_ []byte, ok bool) {
-	if len(file) > copiedBytesMax {
-		return nil, false
+// copy gives a base that was checked, and is not used yet, memory of its own.
+func (b *base) copy() {
+	if b.mask == 0 || len(b.file) > copiedBytesMax {
+		return
 	}
-	const hugePage = 2 << 20
-	size := (len(file) + hugePage - 1) &^ (hugePage - 1)
+	const largePage = 2 << 20
+	size := (len(b.file) + largePage - 1) &^ (largePage - 1)
 	m, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return nil, false
+		return
 	}
 	adviseHuge(m)
-	copy(m, file)
+	copy(m, b.file)
 	_ = unix.Mprotect(m, unix.PROT_READ)
-	return m, true
+	b.letGo()
+	b.file, b.copied = m[:len(b.file)], true
+	b.index = b.file[b.header.index:b.header.world]
+	runtime.AddCleanup(b, func(m []byte) { _ = unix.Munmap(m) }, m)
 }
 
 // letGo gives the pages of a base back that is not the current one any more, before

@@ -145,6 +145,7 @@ func (bw *baseWriter) install() (*base, error) {
 	if err := os.Rename(bw.f.Name(), bw.path); err != nil {
 		return nil, err
 	}
+	b.copy()
 	return b, syncDir(filepath.Dir(bw.path))
 }
 
