@@ -53,8 +53,10 @@ func BenchmarkPipeline(b *testing.B) {
 	had := processor(syscall.RUSAGE_SELF)
 	b.ResetTimer()
 	go func() { defer close(done); c.Run(ctx) }()
-	if err := c.Drain(b.Context()); err != nil {
-		b.Fatal(err)
+	drain, give := context.WithTimeout(ctx, time.Minute+time.Duration(b.N)*50*time.Microsecond)
+	defer give()
+	if err := c.Drain(drain); err != nil {
+		b.Fatal(err, c.Stats().Trouble)
 	}
 	b.StopTimer()
 	used := processor(syscall.RUSAGE_SELF) - had

@@ -301,7 +301,7 @@ func positionOf(ctx context.Context, q querier, source string) (position string,
 func (e *Engine) Uniques(ctx context.Context, since time.Time, fn func(affiliate.VisitorID, int64, time.Time)) error {
 	var first, last time.Time
 	err := e.read(ctx, func(tx *sql.Tx) (err error) {
-		first, last, err = bounds(ctx, tx, "valid AND is_unique AND \"time\" >= "+instant(since))
+		first, last, err = bounds(ctx, tx, "clicks", "valid AND is_unique AND \"time\" >= "+instant(since))
 		return err
 	})
 	for ; err == nil && !first.After(last) && !last.IsZero(); first = first.Add(time.Hour) {
@@ -343,9 +343,10 @@ func (e *Engine) Stats(ctx context.Context) (analytics.Stats, error) {
 
 // bounds returns the times of the first and last click that match, zero when
 // there are none.
-func bounds(ctx context.Context, tx *sql.Tx, where string, args ...any) (first, last time.Time, err error) {
+func bounds(ctx context.Context, tx *sql.Tx, from, where string, args ...any) (first, last time.Time, err error) {
 	var low, high sql.NullInt64
-	err = tx.QueryRowContext(ctx, `SELECT epoch_ms(min("time")), epoch_ms(max("time")) FROM clicks WHERE `+where, args...).Scan(&low, &high)
+	query := fmt.Sprintf(`SELECT epoch_ms(min("time")), epoch_ms(max("time")) FROM %s WHERE %s`, from, where)
+	err = tx.QueryRowContext(ctx, query, args...).Scan(&low, &high)
 	if err != nil || !low.Valid {
 		return first, last, err
 	}

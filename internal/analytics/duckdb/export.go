@@ -45,11 +45,11 @@ func exportFields() []field {
 		{"code", "code", plain},
 		{"why", bitNames("why", func(bit uint) []string { return affiliate.Why(1 << bit).Strings() }), own},
 	}
-	for _, name := range []string{"program", "partner", "variant", "rule", "page", "url"} {
+	for _, name := range []string{"program", "partner", "variant", "rule", "page"} {
 		fields = append(fields, field{name, `"` + name + `"`, foreign})
 	}
-	fields = append(fields, field{"visitor", visitorText, own})
-	for _, name := range []string{"ip", "agent", "referrer", "referrer_host", "language", "country", "query",
+	fields = append(fields, field{"url", urlText, foreign}, field{"visitor", visitorText, own}, field{"ip", ipText, foreign})
+	for _, name := range []string{"agent", "referrer", "referrer_host", "language", "country", "query",
 		"sub1", "sub2", "sub3", "sub4", "sub5", "sub6", "sub7", "sub8", "sub9", "sub10"} {
 		fields = append(fields, field{name, `"` + name + `"`, foreign})
 	}
@@ -81,6 +81,12 @@ var (
 	// A click without a visitor has the number 0.
 	visitorText = "CASE WHEN visitor_high = 0 AND visitor_low = 0 THEN '' ELSE " +
 		letters("visitor_high", 4) + " || " + letters("visitor_low", 12) + " END"
+)
+
+// What is kept in two places.
+var (
+	urlText = "url_head || CASE WHEN url_has_id THEN " + idText + " ELSE '' END || url_tail"
+	ipText  = "CASE WHEN ip = 0 THEN address ELSE concat_ws('.', ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255) END"
 )
 
 // letters spells n characters of base 32; encode is the same in Go. DuckDB counts
@@ -141,7 +147,7 @@ func (e *Engine) Export(ctx context.Context, f analytics.Filter, format analytic
 	if format != analytics.CSV && format != analytics.Parquet {
 		return affiliate.Errorf(affiliate.Invalid, "there is no export format %q; there are: csv, parquet", format)
 	}
-	x := &export{engine: e, format: format}
+	x := &export{engine: e, format: format, from: source(f)}
 	err := e.read(ctx, func(tx *sql.Tx) (err error) {
 		x.where, x.args, err = where(ctx, tx, f)
 		return err
@@ -156,6 +162,7 @@ func (e *Engine) Export(ctx context.Context, f analytics.Filter, format analytic
 type export struct {
 	engine *Engine
 	format analytics.ExportFormat
+	from   string // what the filter needs
 	where  string
 	args   []any
 	target string // the file that DuckDB writes to
@@ -200,10 +207,19 @@ func (x *export) parquet(ctx context.Context) error {
 
 func (x *export) copy(ctx context.Context, more, options string) error {
 	return x.engine.read(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, fmt.Sprintf("COPY (SELECT %s FROM clicks WHERE %s%s) TO '%s' (%s, USE_TMP_FILE false)",
-			selection(x.format), x.where, more, x.target, options), x.args...)
+		_, err := tx.ExecContext(ctx, fmt.Sprintf("COPY (SELECT %s FROM %s WHERE %s%s) TO '%s' (%s, USE_TMP_FILE false)",
+			selection(x.format), everything(), x.where, more, x.target, options), x.args...)
 		return err
 	})
+}
+
+// everything is clicks with all that is known of them.
+func everything() string {
+	from := "clicks"
+	for _, s := range sides {
+		from += s.join()
+	}
+	return from
 }
 
 // sliceRows is how many rows of a CSV export are sorted at a time. Sorting all
@@ -220,11 +236,11 @@ func (x *export) csv(ctx context.Context) error {
 		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(rowid), -1) FROM clicks").Scan(&last); err != nil {
 			return err
 		}
-		x.where += fmt.Sprintf(" AND rowid <= %d", last)
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM clicks WHERE "+x.where, x.args...).Scan(&rows); err != nil {
+		x.where += fmt.Sprintf(" AND clicks.rowid <= %d", last)
+		if err := tx.QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s", x.from, x.where), x.args...).Scan(&rows); err != nil {
 			return err
 		}
-		since, until, err = bounds(ctx, tx, x.where, x.args...)
+		since, until, err = bounds(ctx, tx, x.from, x.where, x.args...)
 		return err
 	})
 	if err != nil {
@@ -272,8 +288,8 @@ func (x *export) span(ctx context.Context, since, until, rows int64) error {
 // counts returns how many rows each part of a span holds.
 func (x *export) counts(ctx context.Context, since, until, width int64) ([]int64, error) {
 	counts := make([]int64, (until-since+width-1)/width)
-	query := fmt.Sprintf(`SELECT (epoch_ms("time") - %d) // %d, count(*) FROM clicks WHERE %s%s GROUP BY 1`,
-		since, width, x.where, between(since, until))
+	query := fmt.Sprintf(`SELECT (epoch_ms("time") - %d) // %d, count(*) FROM %s WHERE %s%s GROUP BY 1`,
+		since, width, x.from, x.where, between(since, until))
 	err := x.engine.read(ctx, func(tx *sql.Tx) error {
 		return each(ctx, tx, query, x.args, func(rows *sql.Rows) error {
 			var part, n int64
