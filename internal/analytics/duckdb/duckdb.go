@@ -50,15 +50,15 @@ type Options struct {
 	groupRows int64 // tests want more checkpoints; default: groupRows
 }
 
-// The engine moves the write-ahead log into the table whenever another group of
-// rows, DuckDB's unit of packing, is full: a group packed before it is full is
-// packed again later. That is some 90 MB of log, to be replayed after a crash.
-// While somebody reads it waits for a later batch, until groupsBehind groups
-// are full: then Append waits for the readers. DuckDB's own threshold is a net
-// below that.
+// The engine moves the write-ahead log into the tables whenever another four of
+// DuckDB's groups of 122,880 rows are full: a group packed before it is full is
+// packed again later, and so are the last ones of the side tables, each time.
+// That is some 50 MB of log, to be replayed after a crash. While somebody reads it
+// waits for a later batch, until groupsBehind times as much is there: then Append
+// waits for the readers. DuckDB's own threshold is a net below that.
 const (
-	groupRows       = 122_880
-	groupsBehind    = 4
+	groupRows       = 4 * 122_880
+	groupsBehind    = 3
 	checkpointBytes = "1GB"
 )
 

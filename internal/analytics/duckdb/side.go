@@ -33,32 +33,69 @@ type numbering struct {
 	start hash
 	// recent and older are two generations of what was met: when recent is full,
 	// older is dropped and recent becomes older.
-	recent, older map[uint64]int64
+	recent, older memory
 	last          int64    // number given out
 	stored        int64    // number in the table
 	fresh         []*Row   // the first rows with the numbers after stored
-	sums          []uint64 // and their hashes
 	written       int64    // number handed to DuckDB
+	sums          []uint64 // of the rows being numbered
 }
 
-// rememberedMax bounds each generation: eight tables take 40 MB in the worst case.
+// rememberedMax bounds each generation: eight side tables take 33 MB at most.
 const rememberedMax = 1 << 16
 
 func newNumbering(s *side, strings *arena) *numbering {
-	n := &numbering{side: s, start: hash{seed: maphash.MakeSeed()}, recent: map[uint64]int64{}}
+	n := &numbering{side: s, start: hash{seed: maphash.MakeSeed()}}
 	key := column{name: s.key, kind: mapping.TypeBigInt, fill: n.fillKey}
 	n.chunk = newChunk(append([]column{key}, s.columns...), strings)
 	return n
 }
 
-// reference is the column of clicks that names values of the side.
+// reference is the column of clicks that names values of the side. It sums up all
+// rows before it looks one up, so that the processor waits for many places of the
+// memory at a time.
 func (n *numbering) reference() column {
 	return column{name: n.side.key, kind: mapping.TypeBigInt, fill: func(vector unsafe.Pointer, rows []*Row, _ *arena) {
+		n.sums = n.sums[:0]
+		for _, r := range rows {
+			n.sums = append(n.sums, n.sum(r))
+		}
 		values := unsafe.Slice((*int64)(vector), len(rows))
-		for i, r := range rows {
-			values[i] = n.number(r)
+		for i, sum := range n.sums {
+			if values[i] = n.recent.find(sum); values[i] == 0 {
+				values[i] = n.number(sum, rows[i])
+			}
 		}
 	}}
+}
+
+func (n *numbering) sum(r *Row) uint64 {
+	if n.side.sum != nil {
+		return n.side.sum(n.start, r).sum
+	}
+	h := n.start
+	for i := range n.side.columns {
+		h = n.side.columns[i].mix(h, r)
+	}
+	return h.sum
+}
+
+// number is that of a value which is not among the recent ones.
+func (n *numbering) number(sum uint64, r *Row) int64 {
+	number := n.older.find(sum)
+	if number == 0 {
+		n.last++
+		number, n.fresh = n.last, append(n.fresh, r)
+	}
+	n.remember(sum, number)
+	return number
+}
+
+func (n *numbering) remember(sum uint64, number int64) {
+	if n.recent.used >= rememberedMax {
+		n.older, n.recent = n.recent, memory{}
+	}
+	n.recent.put(sum, number)
 }
 
 // fillKey is called for one run of fresh after the other.
@@ -70,35 +107,6 @@ func (n *numbering) fillKey(vector unsafe.Pointer, rows []*Row, _ *arena) {
 	}
 }
 
-func (n *numbering) number(r *Row) int64 {
-	h := n.start
-	if n.side.sum != nil {
-		h = n.side.sum(h, r)
-	} else {
-		for i := range n.side.columns {
-			h = n.side.columns[i].mix(h, r)
-		}
-	}
-	if number, ok := n.recent[h.sum]; ok {
-		return number
-	}
-	number, ok := n.older[h.sum]
-	if !ok {
-		n.last++
-		number = n.last
-		n.fresh, n.sums = append(n.fresh, r), append(n.sums, h.sum)
-	}
-	n.remember(h.sum, number)
-	return number
-}
-
-func (n *numbering) remember(sum uint64, number int64) {
-	if len(n.recent) >= rememberedMax {
-		n.older, n.recent = n.recent, make(map[uint64]int64, rememberedMax)
-	}
-	n.recent[sum] = number
-}
-
 // keep ends a transaction that was stored, undo one that was not.
 func (n *numbering) keep() {
 	n.stored = n.last
@@ -106,17 +114,15 @@ func (n *numbering) keep() {
 }
 
 func (n *numbering) undo() {
-	for _, sum := range n.sums {
-		delete(n.recent, sum)
-		delete(n.older, sum)
-	}
+	n.recent.forget(n.stored)
+	n.older.forget(n.stored)
 	n.last = n.stored
 	n.settle()
 }
 
 func (n *numbering) settle() {
 	clear(n.fresh)
-	n.fresh, n.sums, n.written = n.fresh[:0], n.sums[:0], n.stored
+	n.fresh, n.written = n.fresh[:0], n.stored
 }
 
 // load remembers the values that the table got last.
@@ -159,6 +165,64 @@ func (n *numbering) load(ctx context.Context, conn *sql.Conn) error {
 		n.remember(h.sum, number)
 	}
 	return rows.Err()
+}
+
+// memory is an open-addressing table of numbers by hash. It grows to twice
+// rememberedMax places.
+type memory struct {
+	places []place
+	used   int
+}
+
+type place struct {
+	sum    uint64
+	number int64 // 0 for an empty place
+}
+
+// find returns the number, 0 when there is none.
+func (m *memory) find(sum uint64) int64 {
+	if m.used == 0 {
+		return 0
+	}
+	for i := sum >> 32; ; i++ {
+		p := &m.places[i&uint64(len(m.places)-1)]
+		if p.sum == sum || p.number == 0 {
+			return p.number
+		}
+	}
+}
+
+func (m *memory) put(sum uint64, number int64) {
+	if m.used*2 >= len(m.places) {
+		m.resize(max(1024, 2*len(m.places)), m.stays)
+	}
+	for i := sum >> 32; ; i++ {
+		p := &m.places[i&uint64(len(m.places)-1)]
+		if p.sum == sum || p.number == 0 {
+			if p.number == 0 {
+				m.used++
+			}
+			*p = place{sum, number}
+			return
+		}
+	}
+}
+
+// forget drops the numbers after the last one that was stored.
+func (m *memory) forget(stored int64) {
+	m.resize(len(m.places), func(p place) bool { return p.number <= stored })
+}
+
+func (m *memory) stays(place) bool { return true }
+
+func (m *memory) resize(size int, stays func(place) bool) {
+	old := m.places
+	*m = memory{places: make([]place, size)}
+	for _, p := range old {
+		if p.number != 0 && stays(p) {
+			m.put(p.sum, p.number)
+		}
+	}
 }
 
 // hash sums up values in their order. Its seed is the process's own, so that
