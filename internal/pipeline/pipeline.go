@@ -190,7 +190,10 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 	permits := make(chan struct{}, 1) // to take the next batch
 	permits <- struct{}{}
 	var preparing sync.WaitGroup
-	preparing.Go(func() { stop(c.prepare(ctx, name, source, permits, batches)) })
+	preparing.Go(func() {
+		standBack(c.options.Niceness)
+		stop(c.prepare(ctx, name, source, permits, batches))
+	})
 	defer preparing.Wait()
 	defer stop(nil)
 	for {
@@ -272,7 +275,7 @@ const yieldEvery = 64
 // rows reads and enriches a batch's records.
 func (c *Collector) rows(rows []analytics.Row, name string, taken queue.Batch) ([]analytics.Row, error) {
 	for i, record := range taken.Records {
-		if i%yieldEvery == 0 {
+		if i%yieldEvery == 0 && c.options.Niceness == 0 {
 			runtime.Gosched()
 		}
 		var row analytics.Row
