@@ -145,8 +145,8 @@ var libraries = []struct {
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
 	{"golang.org/x/text", []string{"affiliate"}, nil, "one package says when two names are the same"},
-	{"golang.org/x/sys", []string{"journal", "routing", "app", "cmd", "store/sqlite", "analytics/duckdb"}, []string{"test"},
-		"system calls belong to what holds files and processes"},
+	{"golang.org/x/sys", []string{"journal", "routing", "app", "cmd", "store/sqlite", "analytics/duckdb", "pipeline"}, []string{"test"},
+		"system calls belong to what holds files, processes and threads"},
 	{"github.com/google/go-cmp", nil, []string{anyOfOurs, "cmd", "test"}, "comparing whole values is for tests"},
 	{"pgregory.net/rapid", nil, []string{anyOfOurs, "cmd", "test"}, "random cases are for tests"},
 }

@@ -35,9 +35,11 @@ type Options struct {
 	// BatchRecords is how many clicks are stored in one step; 10,240 when zero, five
 	// of the engine's vectors: larger ones cost memory and save little.
 	BatchRecords int
-	// Niceness of the thread that stores, 0 to 19: how far the work of the engine
-	// stands back behind the rest of the machine. See yieldEvery for the rest of
-	// the collector's work. Only Linux has it by thread; elsewhere it does nothing.
+	// Niceness of the collector's threads, 0 to 19: how far they stand back behind
+	// the rest of the machine, so that a backlog does not hold up visitors. It needs
+	// GOMAXPROCS to be larger than the number of processors by the two threads of
+	// a source: a goroutine that waits for one of Go's processors is not helped by
+	// the kernel. Only Linux has it by thread; elsewhere it does nothing.
 	Niceness int
 	// Interval is the least time between two stores while clicks trickle in; a
 	// quarter of a second when zero. A backlog is stored without pause.
@@ -267,9 +269,9 @@ func (c *Collector) store(ctx context.Context, source queue.Source, b analytics.
 	return source.Commit(ctx, b.To)
 }
 
-// yieldEvery is after how many records the collector lets others go first. On a
-// machine of one processor a visitor waits some 0.1 ms for it, where Go would
-// interrupt it after 10 ms.
+// yieldEvery is after how many records a collector without niceness lets other
+// goroutines go first, which Go would do after 10 ms. On a thread of its own that
+// costs too much, and the kernel does better.
 const yieldEvery = 64
 
 // rows reads and enriches a batch's records.
