@@ -200,26 +200,45 @@ func (x *export) pipe(ctx context.Context, w io.Writer) error {
 	return errors.Join(err, reader.Close())
 }
 
-// parquet lets DuckDB stream the table as it lies.
-func (x *export) parquet(ctx context.Context) error {
-	return x.copy(ctx, "", "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480")
-}
+// parquetRows is how many clicks, in the order in which they were stored, a Parquet
+// export puts together with their side tables at a time.
+const parquetRows = 1 << 15
 
-func (x *export) copy(ctx context.Context, more, options string) error {
+// parquet gathers the clicks in a temporary table, which DuckDB keeps in its
+// temporary file, because it can neither write a file of Parquet in parts nor hold
+// eight whole side tables in the memory that it has. The table goes with the
+// transaction.
+func (x *export) parquet(ctx context.Context) error {
 	return x.engine.read(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, fmt.Sprintf("COPY (SELECT %s FROM %s WHERE %s%s) TO '%s' (%s, USE_TMP_FILE false)",
-			selection(x.format), everything(), x.where, more, x.target, options), x.args...)
+		var first, last int64
+		query := fmt.Sprintf("SELECT coalesce(min(clicks.rowid), 0), coalesce(max(clicks.rowid), -1) FROM %s WHERE %s", x.from, x.where)
+		if err := tx.QueryRowContext(ctx, query, x.args...).Scan(&first, &last); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "CREATE TEMP TABLE exported AS "+x.clicks(" LIMIT 0"), x.args...); err != nil {
+			return err
+		}
+		for ; first <= last; first += parquetRows {
+			more := fmt.Sprintf(" AND clicks.rowid >= %d AND clicks.rowid < %d", first, first+parquetRows)
+			if _, err := tx.ExecContext(ctx, "INSERT INTO exported "+x.clicks(more), x.args...); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, fmt.Sprintf("COPY exported TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, USE_TMP_FILE false)", x.target))
 		return err
 	})
 }
 
-// everything is clicks with all that is known of them.
-func everything() string {
-	from := "clicks"
+// clicks is the query of the matching clicks with all that is known of them. Of
+// each side table only what they name is joined, or the eight of them would not
+// fit the memory.
+func (x *export) clicks(more string) string {
+	query := fmt.Sprintf("WITH chosen AS MATERIALIZED (SELECT clicks.* FROM %s WHERE %s%s) SELECT %s FROM chosen",
+		x.from, x.where, more, selection(x.format))
 	for _, s := range sides {
-		from += s.join()
+		query += fmt.Sprintf(" JOIN (SELECT * FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM chosen)) USING (%[2]s)", s.table, s.key)
 	}
-	return from
+	return query
 }
 
 // sliceRows is how many rows of a CSV export are sorted at a time. Sorting all
@@ -256,7 +275,11 @@ func (x *export) csv(ctx context.Context) error {
 func (x *export) slice(ctx context.Context, since, until int64, header string) error {
 	// No value is NULL; naming a word for it other than "" keeps DuckDB from
 	// putting quotes around what is empty.
-	return x.copy(ctx, between(since, until)+` ORDER BY "time", id_middle, id_low`, "FORMAT csv, NULLSTR 'null', HEADER "+header)
+	query := x.clicks(between(since, until)) + ` ORDER BY chosen."time", id_middle, id_low`
+	return x.engine.read(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, fmt.Sprintf("COPY (%s) TO '%s' (FORMAT csv, NULLSTR 'null', HEADER %s, USE_TMP_FILE false)", query, x.target, header), x.args...)
+		return err
+	})
 }
 
 // span writes the rows between two milliseconds, in as many slices as it takes.
