@@ -205,40 +205,75 @@ func (x *export) pipe(ctx context.Context, w io.Writer) error {
 const parquetRows = 1 << 15
 
 // parquet gathers the clicks in a temporary table, which DuckDB keeps in its
-// temporary file, because it can neither write a file of Parquet in parts nor hold
-// eight whole side tables in the memory that it has. The table goes with the
-// transaction.
+// temporary file: it cannot write a file of Parquet in parts.
 func (x *export) parquet(ctx context.Context) error {
-	return x.engine.read(ctx, func(tx *sql.Tx) error {
-		var first, last int64
-		query := fmt.Sprintf("SELECT coalesce(min(clicks.rowid), 0), coalesce(max(clicks.rowid), -1) FROM %s WHERE %s", x.from, x.where)
-		if err := tx.QueryRowContext(ctx, query, x.args...).Scan(&first, &last); err != nil {
-			return err
+	e := x.engine
+	e.reading.RLock()
+	defer e.reading.RUnlock()
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return e.explain(ctx, err)
+	}
+	defer func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "DROP TABLE IF EXISTS exported") // temporary in any case
+		_ = conn.Close()
+	}()
+	var first, last int64
+	query := fmt.Sprintf("SELECT coalesce(min(clicks.rowid), 0), coalesce(max(clicks.rowid), -1) FROM %s WHERE %s", x.from, x.where)
+	if err := conn.QueryRowContext(ctx, query, x.args...).Scan(&first, &last); err != nil {
+		return e.explain(ctx, err)
+	}
+	into := "CREATE TEMP TABLE exported AS "
+	for end := last + 1; ; first += parquetRows {
+		more := fmt.Sprintf(" AND clicks.rowid >= %d AND clicks.rowid < %d", first, min(first+parquetRows, end))
+		if err := x.part(ctx, conn, more, into); err != nil {
+			return e.explain(ctx, err)
 		}
-		if _, err := tx.ExecContext(ctx, "CREATE TEMP TABLE exported AS "+x.clicks(" LIMIT 0"), x.args...); err != nil {
-			return err
+		if into = "INSERT INTO exported "; first+parquetRows >= end {
+			break
 		}
-		for ; first <= last; first += parquetRows {
-			more := fmt.Sprintf(" AND clicks.rowid >= %d AND clicks.rowid < %d", first, first+parquetRows)
-			if _, err := tx.ExecContext(ctx, "INSERT INTO exported "+x.clicks(more), x.args...); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(ctx, fmt.Sprintf("COPY exported TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, USE_TMP_FILE false)", x.target))
-		return err
-	})
+	}
+	_, err = conn.ExecContext(ctx, fmt.Sprintf("COPY exported TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, USE_TMP_FILE false)", x.target))
+	return e.explain(ctx, err)
 }
 
-// clicks is the query of the matching clicks with all that is known of them. Of
-// each side table only what they name is joined, or the eight of them would not
-// fit the memory.
-func (x *export) clicks(more string) string {
-	query := fmt.Sprintf("WITH chosen AS MATERIALIZED (SELECT clicks.* FROM %s WHERE %s%s) SELECT %s FROM chosen",
-		x.from, x.where, more, selection(x.format))
-	for _, s := range sides {
-		query += fmt.Sprintf(" JOIN (SELECT * FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM chosen)) USING (%[2]s)", s.table, s.key)
+// part adds clicks to the temporary table.
+func (x *export) part(ctx context.Context, conn *sql.Conn, more, into string) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
 	}
-	return query
+	defer func() { _ = tx.Rollback() }()
+	gathered, err := x.gather(ctx, tx, more)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("%s SELECT %s FROM %s", into, selection(x.format), gathered)); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "DROP TABLE "+gathered); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// gather makes a temporary table of matching clicks with all that is known of
+// them, and returns its name. It joins one side table after the other, and of each
+// only what the clicks name: a join takes 8 MB at least, and all at once would not
+// fit the memory.
+func (x *export) gather(ctx context.Context, tx *sql.Tx, more string) (table string, err error) {
+	table = "gathered0"
+	_, err = tx.ExecContext(ctx, fmt.Sprintf("CREATE TEMP TABLE gathered0 AS SELECT clicks.* FROM %s WHERE %s%s", x.from, x.where, more), x.args...)
+	for i, s := range sides {
+		if err != nil {
+			break
+		}
+		next := fmt.Sprint("gathered", i+1)
+		_, err = tx.ExecContext(ctx, fmt.Sprintf(`CREATE TEMP TABLE %[1]s AS SELECT * FROM %[2]s JOIN
+			(SELECT * FROM %[3]s WHERE %[4]s IN (SELECT %[4]s FROM %[2]s)) USING (%[4]s); DROP TABLE %[2]s`, next, table, s.table, s.key))
+		table = next
+	}
+	return table, err
 }
 
 // sliceRows is how many rows of a CSV export are sorted at a time. Sorting all
@@ -275,9 +310,13 @@ func (x *export) csv(ctx context.Context) error {
 func (x *export) slice(ctx context.Context, since, until int64, header string) error {
 	// No value is NULL; naming a word for it other than "" keeps DuckDB from
 	// putting quotes around what is empty.
-	query := x.clicks(between(since, until)) + ` ORDER BY chosen."time", id_middle, id_low`
 	return x.engine.read(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, fmt.Sprintf("COPY (%s) TO '%s' (FORMAT csv, NULLSTR 'null', HEADER %s, USE_TMP_FILE false)", query, x.target, header), x.args...)
+		gathered, err := x.gather(ctx, tx, between(since, until))
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s FROM %s ORDER BY %[2]s."time", id_middle, id_low) TO '%s' (FORMAT csv, NULLSTR 'null', HEADER %s, USE_TMP_FILE false)`,
+			selection(x.format), gathered, x.target, header))
 		return err
 	})
 }
