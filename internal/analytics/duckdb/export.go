@@ -251,29 +251,39 @@ func (x *export) part(ctx context.Context, conn *sql.Conn, more, into string) er
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf("%s SELECT %s FROM %s", into, selection(x.format), gathered)); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "DROP TABLE "+gathered); err != nil {
+	if err := drop(ctx, tx); err != nil {
 		return err
 	}
 	return tx.Commit()
 }
 
-// gather makes a temporary table of matching clicks with all that is known of
-// them, and returns its name. It joins one side table after the other, and of each
-// only what the clicks name: a join takes 8 MB at least, and all at once would not
-// fit the memory.
-func (x *export) gather(ctx context.Context, tx *sql.Tx, more string) (table string, err error) {
-	table = "gathered0"
-	_, err = tx.ExecContext(ctx, fmt.Sprintf("CREATE TEMP TABLE gathered0 AS SELECT clicks.* FROM %s WHERE %s%s", x.from, x.where, more), x.args...)
-	for i, s := range sides {
+// gather makes temporary tables of matching clicks and all that is known of them,
+// and returns the FROM clause that puts them side by side. It asks one side table
+// after the other, and of each only for what the clicks name: a join takes 8 MB at
+// least, and all at once would not fit the memory.
+func (x *export) gather(ctx context.Context, tx *sql.Tx, more string) (from string, err error) {
+	from = "gathered"
+	_, err = tx.ExecContext(ctx, fmt.Sprintf("CREATE TEMP TABLE gathered AS SELECT clicks.* FROM %s WHERE %s%s", x.from, x.where, more), x.args...)
+	for _, s := range sides {
 		if err != nil {
 			break
 		}
-		next := fmt.Sprint("gathered", i+1)
-		_, err = tx.ExecContext(ctx, fmt.Sprintf(`CREATE TEMP TABLE %[1]s AS SELECT * FROM %[2]s JOIN
-			(SELECT * FROM %[3]s WHERE %[4]s IN (SELECT %[4]s FROM %[2]s)) USING (%[4]s); DROP TABLE %[2]s`, next, table, s.table, s.key))
-		table = next
+		_, err = tx.ExecContext(ctx, fmt.Sprintf(`CREATE TEMP TABLE gathered_%[1]s AS SELECT named.* EXCLUDE (%[2]s) FROM gathered JOIN
+			(SELECT * FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM gathered)) AS named USING (%[2]s) ORDER BY gathered.rowid`, s.table, s.key))
+		from += " POSITIONAL JOIN gathered_" + s.table
 	}
-	return table, err
+	return from, err
+}
+
+// drop ends what gather began, in a transaction that is kept.
+func drop(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, "DROP TABLE gathered")
+	for _, s := range sides {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "DROP TABLE gathered_"+s.table)
+		}
+	}
+	return err
 }
 
 // sliceRows is how many rows of a CSV export are sorted at a time. Sorting all
@@ -315,7 +325,7 @@ func (x *export) slice(ctx context.Context, since, until int64, header string) e
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s FROM %s ORDER BY %[2]s."time", id_middle, id_low) TO '%s' (FORMAT csv, NULLSTR 'null', HEADER %s, USE_TMP_FILE false)`,
+		_, err = tx.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s FROM %s ORDER BY gathered."time", id_middle, id_low) TO '%s' (FORMAT csv, NULLSTR 'null', HEADER %s, USE_TMP_FILE false)`,
 			selection(x.format), gathered, x.target, header))
 		return err
 	})

@@ -9,20 +9,20 @@ import (
 
 // migrations bring a file from each version of the schema to the next; the first
 // starts from nothing. What a released one does never changes.
-var migrations = []func(ctx context.Context, tx *sql.Tx) error{
-	statements(createWide),
-	toSides,
+var migrations = []migration{
+	{statement: createWide},
+	{statement: createSides},
+	{before: moveClicks, statement: "DROP TABLE wide"},
 }
 
-func statements(text string) func(ctx context.Context, tx *sql.Tx) error {
-	return func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, text)
-		return err
-	}
+// migration is a transaction, after work that commits as it goes and, begun again
+// after a crash, goes on where it was.
+type migration struct {
+	before    func(ctx context.Context, db *sql.DB) error
+	statement string
 }
 
-// migrate brings the file to this program's version of the schema, in one
-// transaction for each step.
+// migrate brings the file to this program's version of the schema.
 func migrate(db *sql.DB, path string) error {
 	ctx := context.Background()
 	if _, err := db.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS meta (key VARCHAR PRIMARY KEY, value BIGINT NOT NULL)"); err != nil {
@@ -46,12 +46,18 @@ func migrate(db *sql.DB, path string) error {
 }
 
 func step(ctx context.Context, db *sql.DB, version int) error {
+	m := migrations[version]
+	if m.before != nil {
+		if err := m.before(ctx, db); err != nil {
+			return err
+		}
+	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	if err := migrations[version](ctx, tx); err != nil {
+	if _, err := tx.ExecContext(ctx, m.statement); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "INSERT INTO meta VALUES ('schema', ?) ON CONFLICT DO UPDATE SET value = excluded.value", version+1); err != nil {
@@ -80,32 +86,88 @@ const createWide = `
 	CREATE TABLE links (link BIGINT NOT NULL, site VARCHAR NOT NULL, slug VARCHAR NOT NULL);
 	CREATE TABLE positions (source VARCHAR PRIMARY KEY, position VARCHAR NOT NULL);`
 
-// toSides makes version 2: what clicks share goes into side tables. The clicks are
-// moved in slices, which keeps their order; on the tried machine a million takes
-// some seconds. Until the end, the file needs room for both.
-func toSides(ctx context.Context, tx *sql.Tx) error {
-	if _, err := tx.ExecContext(ctx, createSides); err != nil {
+// moveClicks takes version 2 to 3: the clicks go from the wide table into the
+// narrow one and what they share into side tables. It works in slices, joined with
+// one table after the other, as memory is short; that also keeps their order. The
+// number of a target is that of its click, so the highest one tells how far an
+// earlier attempt came. Until the end, the file needs room for both.
+func moveClicks(ctx context.Context, db *sql.DB) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
 		return err
 	}
-	var rows int64
-	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(rowid) + 1, 0) FROM wide").Scan(&rows); err != nil {
+	defer func() { _ = conn.Close() }()
+	var rows, first int64
+	err = conn.QueryRowContext(ctx, "SELECT (SELECT coalesce(max(rowid) + 1, 0) FROM wide), (SELECT coalesce(max(target_id), 0) FROM targets)").Scan(&rows, &first)
+	if err != nil || first == rows {
 		return err
 	}
-	if rows > 0 {
-		if _, err := tx.ExecContext(ctx, fillSides); err != nil {
+	if _, err := conn.ExecContext(ctx, dottedNumber); err != nil {
+		return err
+	}
+	for n := 1; first < rows; n++ {
+		if err := moveSlice(ctx, conn, first); err != nil {
 			return err
 		}
-	}
-	for first := int64(0); first < rows; first += slice {
-		if _, err := tx.ExecContext(ctx, moveClicks+fmt.Sprintf(" WHERE w.rowid >= %d AND w.rowid < %d ORDER BY w.rowid", first, first+slice)); err != nil {
-			return err
+		if first += slice; n%slicesPacked == 0 {
+			if _, err := conn.ExecContext(ctx, "CHECKPOINT"); err != nil {
+				return err
+			}
 		}
 	}
-	_, err := tx.ExecContext(ctx, "DROP TABLE wide")
-	return err
+	return nil
 }
 
-const slice = 1 << 20
+// slice is how many clicks are moved at a time; slicesPacked of them are packed
+// together.
+const (
+	slice        = 1 << 15
+	slicesPacked = 16
+)
+
+func moveSlice(ctx context.Context, conn *sql.Conn, first int64) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	statements := []string{fmt.Sprintf("CREATE TEMP TABLE moved AS SELECT * FROM %s WHERE number >= %d AND number < %d ORDER BY number", widened, first, first+slice)}
+	from, drops := "moved", ""
+	for _, s := range version2 {
+		statements = append(statements,
+			fmt.Sprintf(`INSERT INTO %[1]s SELECT (SELECT coalesce(max(%[2]s), 0) FROM %[1]s) + row_number() OVER (), *
+				FROM (SELECT DISTINCT %[3]s FROM moved) ANTI JOIN %[1]s USING (%[3]s)`, s.table, s.key, s.columns),
+			fmt.Sprintf("CREATE TEMP TABLE moved_%[1]s AS SELECT %[2]s FROM moved JOIN %[1]s USING (%[3]s) ORDER BY number", s.table, s.key, s.columns))
+		from += " POSITIONAL JOIN moved_" + s.table
+		drops += "; DROP TABLE moved_" + s.table
+	}
+	statements = append(statements,
+		"INSERT INTO targets SELECT number + 1, url, false, '' FROM moved ORDER BY number",
+		`INSERT INTO clicks SELECT "time", id_middle, id_low, visitor_high, visitor_low, link, valid, is_unique, verdict = 2, signals & 3 <> 0, ip4,
+			route_id, number + 1, agent_id, place_id, address_id, origin_id, campaign_id, request_id FROM `+from+" ORDER BY number",
+		"DROP TABLE moved"+drops)
+	for _, statement := range statements {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// version2 lists the side tables that are filled with what is different; nearly
+// every URL is, so each becomes a target of its own without being looked for.
+var version2 = []struct{ table, key, columns string }{
+	{"routes", "route_id", "site, host, slug, program, variant, rule"},
+	{"agents", "agent_id", "agent, browser, browser_version, os, device, bot_name, bot_class"},
+	{"places", "place_id", "country, asn, network"},
+	{"addresses", "address_id", "address"},
+	{"origins", "origin_id", "page, referrer, referrer_host"},
+	{"campaigns", "campaign_id", "partner, query, sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10"},
+	{"requests", "request_id", `outcome, code, why, "language", signals, "fetch", verdict, reasons, duplicate`},
+}
+
+// widened has the addresses of version 1, which are texts, as version 2 keeps them.
+const widened = `(SELECT *, rowid AS number, dotted_number(ip) AS ip4, CASE WHEN dotted_number(ip) = 0 THEN ip ELSE '' END AS address FROM wide)`
 
 const createSides = `
 	ALTER TABLE clicks RENAME TO wide;
@@ -130,34 +192,7 @@ const createSides = `
 		"language" VARCHAR NOT NULL, signals UINTEGER NOT NULL, "fetch" USMALLINT NOT NULL, verdict UTINYINT NOT NULL,
 		reasons UINTEGER NOT NULL, duplicate BOOLEAN NOT NULL);`
 
-// Version 1 kept IPv4 addresses as texts of digits and dots. Its URLs are nearly
-// all different, so each becomes a target of its own without being looked for.
-const fillSides = `
-	CREATE MACRO dotted(ip) AS contains(ip, '.') AND NOT contains(ip, ':');
-	CREATE MACRO dotted_number(ip) AS CASE WHEN dotted(ip) THEN split_part(ip, '.', 1)::UINTEGER * 16777216 + split_part(ip, '.', 2)::UINTEGER * 65536
-		+ split_part(ip, '.', 3)::UINTEGER * 256 + split_part(ip, '.', 4)::UINTEGER ELSE 0 END;
-	CREATE MACRO other_address(ip) AS CASE WHEN dotted_number(ip) <> 0 THEN '' ELSE ip END;
-	INSERT INTO routes SELECT row_number() OVER (), * FROM (SELECT DISTINCT site, host, slug, program, variant, rule FROM wide);
-	INSERT INTO targets SELECT rowid + 1, url, false, '' FROM wide;
-	INSERT INTO agents SELECT row_number() OVER (), * FROM (SELECT DISTINCT agent, browser, browser_version, os, device, bot_name, bot_class FROM wide);
-	INSERT INTO places SELECT row_number() OVER (), * FROM (SELECT DISTINCT country, asn, network FROM wide);
-	INSERT INTO addresses SELECT row_number() OVER (), * FROM (SELECT DISTINCT other_address(ip) FROM wide);
-	INSERT INTO origins SELECT row_number() OVER (), * FROM (SELECT DISTINCT page, referrer, referrer_host FROM wide);
-	INSERT INTO campaigns SELECT row_number() OVER (), * FROM (SELECT DISTINCT partner, query, sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10 FROM wide);
-	INSERT INTO requests SELECT row_number() OVER (), * FROM (SELECT DISTINCT outcome, code, why, "language", signals, "fetch", verdict, reasons, duplicate FROM wide);`
-
-const moveClicks = `
-	INSERT INTO clicks SELECT w."time", w.id_middle, w.id_low, w.visitor_high, w.visitor_low, w.link,
-		w.valid, w.is_unique, w.verdict = 2, w.signals & 3 <> 0, dotted_number(w.ip),
-		route_id, w.rowid + 1, agent_id, place_id, address_id, origin_id, campaign_id, request_id
-	FROM wide w
-	JOIN routes r ON w.site = r.site AND w.host = r.host AND w.slug = r.slug AND w.program = r.program AND w.variant = r.variant AND w.rule = r.rule
-	JOIN agents a ON w.agent = a.agent AND w.browser = a.browser AND w.browser_version = a.browser_version AND w.os = a.os
-		AND w.device = a.device AND w.bot_name = a.bot_name AND w.bot_class = a.bot_class
-	JOIN places p ON w.country = p.country AND w.asn = p.asn AND w.network = p.network
-	JOIN addresses i ON other_address(w.ip) = i.address
-	JOIN origins o ON w.page = o.page AND w.referrer = o.referrer AND w.referrer_host = o.referrer_host
-	JOIN campaigns c ON w.partner = c.partner AND w.query = c.query AND w.sub1 = c.sub1 AND w.sub2 = c.sub2 AND w.sub3 = c.sub3
-		AND w.sub4 = c.sub4 AND w.sub5 = c.sub5 AND w.sub6 = c.sub6 AND w.sub7 = c.sub7 AND w.sub8 = c.sub8 AND w.sub9 = c.sub9 AND w.sub10 = c.sub10
-	JOIN requests q ON w.outcome = q.outcome AND w.code = q.code AND w.why = q.why AND w."language" = q."language" AND w.signals = q.signals
-		AND w."fetch" = q."fetch" AND w.verdict = q.verdict AND w.reasons = q.reasons AND w.duplicate = q.duplicate`
+const dottedNumber = `
+	CREATE TEMP MACRO dotted_number(ip) AS CASE WHEN contains(ip, '.') AND NOT contains(ip, ':')
+		THEN split_part(ip, '.', 1)::UINTEGER * 16777216 + split_part(ip, '.', 2)::UINTEGER * 65536 + split_part(ip, '.', 3)::UINTEGER * 256
+		+ split_part(ip, '.', 4)::UINTEGER ELSE 0 END;`
