@@ -84,12 +84,12 @@ func (f *traffic) fill(rows []Row, at, step float64) {
 		r.Page, r.Referrer, r.ReferrerHost = page, "https://www.blog.example"+page, "www.blog.example"
 		r.URL = "https://www.amazon.de/dp/B0" + strconv.Itoa(link) + "?tag=example-21&ascsubtag=" + r.ID.String()
 		r.IP = netip.AddrFrom4([4]byte{byte(f.random.IntN(223)), byte(f.random.IntN(256)), byte(f.random.IntN(256)), 0})
-		r.Agent, r.Language = f.agents[f.skewed(len(f.agents))], f.languages[f.skewed(len(f.languages))]
-		r.Country = f.countries[f.skewed(len(f.countries))]
+		agent := f.skewed(len(f.agents))
+		r.Agent, r.Language = f.agents[agent], f.languages[f.skewed(len(f.languages))]
 		r.Signals, r.Fetch = affiliate.SignalSecure|affiliate.Signals(f.random.IntN(4))<<7, affiliate.NewFetch("document", "navigate", "cross-site")
 		asn := f.skewed(len(f.networks))
-		r.ASN, r.Network = uint32(asn), f.networks[asn]
-		r.Browser, r.BrowserVersion, r.OS, r.Device = "Chrome", strconv.Itoa(100+f.random.IntN(40)), "Windows", affiliate.Device(1+f.random.IntN(3))
+		r.ASN, r.Network, r.Country = uint32(asn), f.networks[asn], f.countries[asn%len(f.countries)]
+		r.Browser, r.BrowserVersion, r.OS, r.Device = "Chrome", strconv.Itoa(100+agent%40), "Windows", affiliate.Device(1+agent%3)
 		r.Unique = f.random.IntN(5) > 0
 		if f.random.IntN(10) == 0 {
 			r.Verdict, r.Reasons, r.Device, r.BotName, r.BotClass = affiliate.VerdictBot, affiliate.ReasonDeclaredBot, affiliate.Bot, "Googlebot", "search"
