@@ -260,7 +260,8 @@ func (x *export) part(ctx context.Context, conn *sql.Conn, more, into string) er
 // gather makes temporary tables of matching clicks and all that is known of them,
 // and returns the FROM clause that puts them side by side. It asks one side table
 // after the other, and of each only for what the clicks name: a join takes 8 MB at
-// least, and all at once would not fit the memory.
+// least, and all at once would not fit the memory. Each has a row for each click,
+// even if the side table had lost it.
 func (x *export) gather(ctx context.Context, tx *sql.Tx, more string) (from string, err error) {
 	from = "gathered"
 	_, err = tx.ExecContext(ctx, fmt.Sprintf("CREATE TEMP TABLE gathered AS SELECT clicks.* FROM %s WHERE %s%s", x.from, x.where, more), x.args...)
@@ -268,7 +269,7 @@ func (x *export) gather(ctx context.Context, tx *sql.Tx, more string) (from stri
 		if err != nil {
 			break
 		}
-		_, err = tx.ExecContext(ctx, fmt.Sprintf(`CREATE TEMP TABLE gathered_%[1]s AS SELECT named.* EXCLUDE (%[2]s) FROM gathered JOIN
+		_, err = tx.ExecContext(ctx, fmt.Sprintf(`CREATE TEMP TABLE gathered_%[1]s AS SELECT named.* EXCLUDE (%[2]s) FROM gathered LEFT JOIN
 			(SELECT * FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM gathered)) AS named USING (%[2]s) ORDER BY gathered.rowid`, s.table, s.key))
 		from += " POSITIONAL JOIN gathered_" + s.table
 	}

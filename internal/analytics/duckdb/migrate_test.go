@@ -52,7 +52,7 @@ func TestFileOfVersion1(t *testing.T) {
 	if len(rows) != 3000 {
 		t.Fatalf("%d clicks, want 3000", len(rows))
 	}
-	for _, n := range []int{5, 7, 16, 2998, 1233, 1234} {
+	for _, n := range []int{0, 5, 7, 16, 1233, 1234, 2999} {
 		for name, want := range wideRow(n) {
 			if got := rows[n][name]; got != want {
 				t.Errorf("%s of click %d is %q, want %q", name, n, got, want)
