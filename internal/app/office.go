@@ -145,10 +145,13 @@ func (a *App) openPipeline(o *office) error {
 		Queue: o.queue, Analytics: o.analytics, SetAside: a.setAside,
 		Enrich: &pipeline.Enricher{Places: a.plane.places, Agents: useragent.NewParser(useragent.Options{}),
 			Addresses: pipeline.Addresses(a.config.Privacy.StoreIP)},
-		Now: a.options.Now, Logger: a.options.Logger,
+		Niceness: collectorNiceness, Now: a.options.Now, Logger: a.options.Logger,
 	})
 	return nil
 }
+
+// collectorNiceness lets visitors go before a backlog of clicks.
+const collectorNiceness = 10
 
 // setAside appends a record that nobody can read to a file of its own.
 func (a *App) setAside(p queue.Poison) error {

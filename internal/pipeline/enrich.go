@@ -41,8 +41,8 @@ func (e *Enricher) enrich(row *analytics.Row) {
 	agent := e.Agents.Parse(row.Agent)
 	row.Browser, row.BrowserVersion, row.OS = agent.Browser, agent.BrowserVersion, agent.OS
 	row.Device, row.BotName, row.BotClass = agent.Device, agent.Bot, agent.BotClass
-	if row.Device != affiliate.Bot && row.Signals&affiliate.SignalMobile != 0 {
-		row.Device = useragent.Class(row.Agent, "?1")
+	if row.Signals&affiliate.SignalMobile != 0 {
+		row.Device = agent.DeviceHinted
 	}
 	row.ReferrerHost = affiliate.URLHost(row.Referrer)
 	if agent.Bot != "" && agent.BotClass != useragent.BotTool && row.Verdict <= affiliate.VerdictSuspect && row.Reasons&affiliate.ReasonTool == 0 {

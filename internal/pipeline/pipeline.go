@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,9 +32,15 @@ type Options struct {
 	// SetAside keeps a record that cannot be read. It is called before the record
 	// is passed over; an error stops the collector until it succeeds.
 	SetAside func(queue.Poison) error
-	// BatchRecords is how many clicks are stored in one step; 6,144 when zero, three
-	// of the engine's vectors: larger ones cost memory and save nothing.
+	// BatchRecords is how many clicks are stored in one step; 10,240 when zero, five
+	// of the engine's vectors: larger ones cost memory and save little.
 	BatchRecords int
+	// Niceness of the collector's threads, 0 to 19: how far they stand back behind
+	// the rest of the machine, so that a backlog does not hold up visitors. It needs
+	// GOMAXPROCS to be larger than the number of processors by the two threads of
+	// a source: a goroutine that waits for one of Go's processors is not helped by
+	// the kernel. Only Linux has it by thread; elsewhere it does nothing.
+	Niceness int
 	// Interval is the least time between two stores while clicks trickle in; a
 	// quarter of a second when zero. A backlog is stored without pause.
 	Interval time.Duration
@@ -57,7 +64,7 @@ type Collector struct {
 // New returns a collector.
 func New(o Options) *Collector {
 	if o.BatchRecords == 0 {
-		o.BatchRecords = 6_144
+		o.BatchRecords = 10_240
 	}
 	if o.Interval == 0 {
 		o.Interval = 250 * time.Millisecond
@@ -179,12 +186,16 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 	c.mu.Lock()
 	source := c.sources[name]
 	c.mu.Unlock()
+	standBack(c.options.Niceness)
 	ctx, stop := context.WithCancelCause(ctx)
 	batches := make(chan analytics.Batch)
 	permits := make(chan struct{}, 1) // to take the next batch
 	permits <- struct{}{}
 	var preparing sync.WaitGroup
-	preparing.Go(func() { stop(c.prepare(ctx, name, source, permits, batches)) })
+	preparing.Go(func() {
+		standBack(c.options.Niceness)
+		stop(c.prepare(ctx, name, source, permits, batches))
+	})
 	defer preparing.Wait()
 	defer stop(nil)
 	for {
@@ -258,9 +269,17 @@ func (c *Collector) store(ctx context.Context, source queue.Source, b analytics.
 	return source.Commit(ctx, b.To)
 }
 
+// yieldEvery is after how many records a collector without niceness lets other
+// goroutines go first, which Go would do after 10 ms. On a thread of its own that
+// costs too much, and the kernel does better.
+const yieldEvery = 64
+
 // rows reads and enriches a batch's records.
 func (c *Collector) rows(rows []analytics.Row, name string, taken queue.Batch) ([]analytics.Row, error) {
-	for _, record := range taken.Records {
+	for i, record := range taken.Records {
+		if i%yieldEvery == 0 && c.options.Niceness == 0 {
+			runtime.Gosched()
+		}
 		var row analytics.Row
 		if err := row.DecodeRecord(record); err != nil {
 			c.poisoned.Add(1)

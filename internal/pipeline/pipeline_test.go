@@ -231,3 +231,17 @@ func TestEnrichment(t *testing.T) {
 	r.expect("bots", 1)
 	r.expect("clicks", 2)
 }
+
+func TestHintOfAPhone(t *testing.T) {
+	r := newRig(t)
+	r.append(1, func(c *affiliate.Click) { c.Signals |= affiliate.SignalMobile })
+	r.append(2, func(c *affiliate.Click) { c.Agent, c.Signals = ahrefs, c.Signals|affiliate.SignalMobile })
+	r.collect(pipeline.Options{})
+	for _, row := range r.report(analytics.ByDevice).Rows {
+		if want := map[int64]string{0: "phone", 1: "bot"}[row["bots"].(int64)]; row["device"] != want {
+			t.Errorf("with the hint of a phone, a click is %v, want %s", row, want)
+		}
+	}
+	r.expect("bots", 1)
+	r.expect("clicks", 1)
+}

@@ -14,7 +14,8 @@ type Agent struct {
 	BrowserVersion string // major version, digits; "" when not told
 	OS             string // "Windows", "iOS", …; never empty
 	OSVersion      string // major, or major and minor as in "17.6"; "" when not told
-	Device         Device // what Class says
+	Device         Device // what Class says without a hint
+	DeviceHinted   Device // what Class says with the hint "?1"
 	Bot            string // name of the program; "" when a person steers
 	BotClass       string // one of the BotClass constants; "" when Bot is
 }
@@ -72,7 +73,7 @@ func (p *Parser) Parse(ua string) Agent {
 // parse reads without remembering.
 func parse(ua string) Agent {
 	folded := strings.ToLower(ua)
-	a := Agent{Device: Class(ua, "")}
+	a := Agent{Device: Class(ua, ""), DeviceHinted: Class(ua, "?1")}
 	a.OS, a.OSVersion = findSystem(folded)
 	found := findBrowser(folded, a.OS, a.Device == Bot)
 	a.Browser, a.BrowserVersion = found.name, found.version

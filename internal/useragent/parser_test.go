@@ -24,7 +24,7 @@ func TestParse(t *testing.T) {
 			continue
 		}
 		device, _ := ParseDevice(d.Device)
-		want := Agent{c.Browser, c.BrowserVersion, c.OS, c.OSVersion, device, c.Bot, c.BotClass}
+		want := Agent{c.Browser, c.BrowserVersion, c.OS, c.OSVersion, device, Class(d.UA, "?1"), c.Bot, c.BotClass}
 		for _, time := range []string{"first", "second"} { // read, then remembered
 			if got := p.Parse(d.UA); got != want {
 				t.Errorf("%s, %s time:\n\tgot  %+v\n\twant %+v\n\t%s", c.Name, time, got, want, d.UA)

@@ -90,10 +90,9 @@ func (f *traffic) row(r *analytics.Row, at int64) {
 	*r = analytics.Row{}
 	f.click(&r.Click, at)
 	asn := f.skewed(len(f.networks))
-	r.ASN, r.Network = uint32(asn), f.networks[asn]
-	r.Country = f.countries[f.skewed(len(f.countries))]
+	r.ASN, r.Network, r.Country = uint32(asn), f.networks[asn], f.countries[asn%len(f.countries)]
 	r.ReferrerHost = "www.blog.example"
-	r.Browser, r.BrowserVersion, r.OS, r.Device = "Chrome", strconv.Itoa(100+f.random.IntN(40)), "Windows", affiliate.Device(1+f.random.IntN(3))
+	r.Browser, r.BrowserVersion, r.OS, r.Device = "Chrome", strconv.Itoa(100+len(r.Agent)%40), "Windows", affiliate.Device(1+len(r.Agent)%3)
 	if r.Verdict == affiliate.VerdictBot {
 		r.Device, r.BotName, r.BotClass = affiliate.Bot, "Googlebot", "search"
 	}

@@ -17,15 +17,19 @@ import (
 
 // writer is the connection that appends. One caller at a time.
 type writer struct {
-	conn   *sql.Conn
-	raw    mapping.Connection
-	clicks *chunk
-	links  *chunk
-	names  names
+	conn    *sql.Conn
+	raw     mapping.Connection
+	strings arena
+	clicks  *chunk
+	links   *chunk
+	names   names
+	sides   []*numbering
+	rows    []*Row // of the batch being stored
+	loaded  bool
 }
 
 var linkColumns = []column{
-	number("link", mapping.TypeBigInt, "BIGINT", func(r *Row) int64 { return r.Link }),
+	number("link", mapping.TypeBigInt, func(r *Row) int64 { return r.Link }),
 	text("site", func(r *Row) string { return r.Site }),
 	text("slug", func(r *Row) string { return r.Slug }),
 }
@@ -35,14 +39,33 @@ func newWriter(db *sql.DB) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, clicks: newChunk(columns), links: newChunk(linkColumns), names: newNames()}
+	w := &writer{conn: conn, names: newNames()}
+	for _, s := range sides {
+		w.sides = append(w.sides, newNumbering(s, &w.strings))
+	}
+	w.clicks, w.links = newChunk(clickColumns(w.sides), &w.strings), newChunk(linkColumns, &w.strings)
 	if err := conn.Raw(w.attach); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
-	if err := w.names.load(conn); err != nil {
-		return nil, errors.Join(err, w.close())
-	}
 	return w, nil
+}
+
+// load reads back what the tables know. It waits for the first batch, so that a
+// start does not wait for it.
+func (w *writer) load(ctx context.Context) error {
+	if w.loaded {
+		return nil
+	}
+	if err := w.names.load(w.conn); err != nil {
+		return err
+	}
+	for _, n := range w.sides {
+		if err := n.load(ctx, w.conn); err != nil {
+			return err
+		}
+	}
+	w.loaded = true
+	return nil
 }
 
 // attach finds the C connection inside the driver's, which the driver keeps to
@@ -63,6 +86,10 @@ func (w *writer) attach(driverConn any) error {
 func (w *writer) close() error {
 	w.clicks.close()
 	w.links.close()
+	for _, n := range w.sides {
+		n.chunk.close()
+	}
+	w.strings.release(0)
 	return w.conn.Close()
 }
 
@@ -124,24 +151,63 @@ func (w *writer) append(ctx context.Context, batch analytics.Batch) (err error) 
 	}
 	defer func() {
 		if err != nil {
-			w.names.undo()
+			w.undo()
 			_, _ = w.conn.ExecContext(whole, "ROLLBACK") // a failed COMMIT has already done it
 		}
 	}()
 	if err := w.move(whole, batch); err != nil {
 		return err
 	}
-	if err := w.rows(ctx, "clicks", w.clicks, batch.Rows); err != nil {
+	if err := w.load(ctx); err != nil {
 		return err
 	}
-	if err := w.rows(ctx, "links", w.links, w.names.learn(batch.Rows)); err != nil {
+	if err := w.fill(ctx, batch.Rows); err != nil {
 		return err
 	}
 	if _, err := w.conn.ExecContext(whole, "COMMIT"); err != nil {
 		return err
 	}
-	w.names.keep()
+	w.keep()
 	return nil
+}
+
+// fill appends clicks and what is new in them.
+func (w *writer) fill(ctx context.Context, rows []Row) error {
+	for i := range rows {
+		w.rows = append(w.rows, &rows[i])
+	}
+	if err := w.table(ctx, "clicks", w.clicks, w.rows); err != nil {
+		return err
+	}
+	for _, n := range w.sides {
+		if err := w.table(ctx, n.side.table, n.chunk, n.fresh); err != nil {
+			return err
+		}
+	}
+	return w.table(ctx, "links", w.links, w.names.learn(w.rows))
+}
+
+// keep ends a transaction that was stored, undo one that was not.
+func (w *writer) keep() {
+	w.names.keep()
+	for _, n := range w.sides {
+		n.keep()
+	}
+	w.forget()
+}
+
+func (w *writer) undo() {
+	w.names.undo()
+	for _, n := range w.sides {
+		n.undo()
+	}
+	w.forget()
+}
+
+// forget lets go of the batch, which is its caller's.
+func (w *writer) forget() {
+	clear(w.rows)
+	w.rows = w.rows[:0]
 }
 
 // move takes the source from the batch's start to its end.
@@ -158,13 +224,13 @@ func (w *writer) move(ctx context.Context, batch analytics.Batch) error {
 	return err
 }
 
-// rows appends to a table within the open transaction.
-func (w *writer) rows(ctx context.Context, table string, c *chunk, rows []Row) (err error) {
+// table appends to a table within the open transaction.
+func (w *writer) table(ctx context.Context, name string, c *chunk, rows []*Row) (err error) {
 	if len(rows) == 0 {
 		return nil
 	}
 	var a mapping.Appender
-	if mapping.AppenderCreateExt(w.raw, "", "", table, &a) == mapping.StateError {
+	if mapping.AppenderCreateExt(w.raw, "", "", name, &a) == mapping.StateError {
 		err = errors.New(mapping.AppenderError(a))
 		mapping.AppenderDestroy(&a)
 		return err
@@ -198,7 +264,7 @@ func (w *writer) rows(ctx context.Context, table string, c *chunk, rows []Row) (
 type names struct {
 	seed  maphash.Seed
 	pages map[int64]*[pageLinks]uint64
-	fresh []Row            // learned and not kept yet
+	fresh []*Row           // learned and not kept yet
 	old   map[int64]uint64 // what they were before
 }
 
@@ -222,9 +288,8 @@ func (n *names) hash(site, slug string) uint64 {
 }
 
 // learn returns, for each link whose name is new, a row that has it.
-func (n *names) learn(rows []Row) []Row {
-	for i := range rows {
-		r := &rows[i]
+func (n *names) learn(rows []*Row) []*Row {
+	for _, r := range rows {
 		if r.Link <= 0 {
 			continue
 		}
@@ -236,9 +301,7 @@ func (n *names) learn(rows []Row) []Row {
 			n.old[r.Link] = *slot
 		}
 		*slot = hash
-		n.fresh = append(n.fresh, Row{})
-		last := &n.fresh[len(n.fresh)-1]
-		last.Link, last.Site, last.Slug = r.Link, r.Site, r.Slug
+		n.fresh = append(n.fresh, r)
 	}
 	return n.fresh
 }
@@ -246,7 +309,8 @@ func (n *names) learn(rows []Row) []Row {
 // keep ends a transaction that was stored, undo one that was not.
 func (n *names) keep() {
 	clear(n.old)
-	n.fresh = nil
+	clear(n.fresh)
+	n.fresh = n.fresh[:0]
 }
 
 func (n *names) undo() {

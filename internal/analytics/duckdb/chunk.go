@@ -11,33 +11,54 @@ import (
 	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
-// column is one column of the table: its name, its type, and how rows fill its
-// vector of a chunk.
+// column is one column of a table: its name, its type, how rows fill its vector
+// of a chunk, and how a row's value goes into the hash of several.
 type column struct {
 	name string
 	kind mapping.Type
-	sql  string
-	fill func(vector unsafe.Pointer, rows []Row, strings *arena)
+	fill func(vector unsafe.Pointer, rows []*Row, strings *arena)
+	mix  func(h hash, r *Row) hash
 }
 
 // number is a column of a fixed width; T is the type as DuckDB lays it out.
-func number[T bool | uint8 | uint16 | uint32 | uint64 | int64](name string, kind mapping.Type, sql string, get func(*Row) T) column {
-	return column{name: name, kind: kind, sql: sql, fill: func(vector unsafe.Pointer, rows []Row, _ *arena) {
-		values := unsafe.Slice((*T)(vector), len(rows))
-		for i := range rows {
-			values[i] = get(&rows[i])
+func number[T uint8 | uint16 | uint32 | uint64 | int64](name string, kind mapping.Type, get func(*Row) T) column {
+	return column{
+		name: name,
+		kind: kind,
+		fill: func(vector unsafe.Pointer, rows []*Row, _ *arena) {
+			values := unsafe.Slice((*T)(vector), len(rows))
+			for i, r := range rows {
+				values[i] = get(r)
+			}
+		},
+		mix: func(h hash, r *Row) hash { return h.number(int64(get(r))) },
+	}
+}
+
+// flag is a yes-or-no column.
+func flag(name string, get func(*Row) bool) column {
+	c := number(name, mapping.TypeBoolean, func(r *Row) (n uint8) {
+		if get(r) {
+			n = 1
 		}
-	}}
+		return n
+	})
+	return c
 }
 
 // text is a column of strings.
 func text(name string, get func(*Row) string) column {
-	return column{name: name, kind: mapping.TypeVarchar, sql: "VARCHAR", fill: func(vector unsafe.Pointer, rows []Row, strings *arena) {
-		values := unsafe.Slice((*[stringSize]byte)(vector), len(rows))
-		for i := range rows {
-			strings.put(&values[i], clean(get(&rows[i])))
-		}
-	}}
+	return column{
+		name: name,
+		kind: mapping.TypeVarchar,
+		fill: func(vector unsafe.Pointer, rows []*Row, strings *arena) {
+			values := unsafe.Slice((*[stringSize]byte)(vector), len(rows))
+			for i, r := range rows {
+				strings.put(&values[i], clean(get(r)))
+			}
+		},
+		mix: func(h hash, r *Row) hash { return h.text(get(r)) },
+	}
 }
 
 // clean makes a string fit to be stored: DuckDB holds UTF-8 only.
@@ -55,11 +76,13 @@ type chunk struct {
 	data    mapping.DataChunk
 	types   []mapping.LogicalType
 	columns []column
-	strings arena
+	strings *arena
 }
 
-func newChunk(columns []column) *chunk {
-	c := &chunk{columns: columns}
+// newChunk makes a chunk; the arena may serve others too, since nothing is left
+// in it when appendTo has returned.
+func newChunk(columns []column, strings *arena) *chunk {
+	c := &chunk{columns: columns, strings: strings}
 	for _, col := range columns {
 		c.types = append(c.types, mapping.CreateLogicalType(col.kind))
 	}
@@ -72,16 +95,15 @@ func (c *chunk) close() {
 	for i := range c.types {
 		mapping.DestroyLogicalType(&c.types[i])
 	}
-	c.strings.release(0)
 }
 
 // appendTo hands rows, a chunk full at most, to the appender, which copies them.
-func (c *chunk) appendTo(a mapping.Appender, rows []Row) error {
+func (c *chunk) appendTo(a mapping.Appender, rows []*Row) error {
 	mapping.DataChunkReset(c.data)
 	c.strings.reset()
 	for i := range c.columns {
 		vector := mapping.VectorGetData(mapping.DataChunkGetVector(c.data, mapping.IdxT(i)))
-		c.columns[i].fill(vector, rows, &c.strings)
+		c.columns[i].fill(vector, rows, c.strings)
 	}
 	mapping.DataChunkSetSize(c.data, mapping.IdxT(len(rows)))
 	state := mapping.AppendDataChunk(a, c.data)
@@ -117,7 +139,7 @@ type block struct {
 // blockBytes holds the strings of a usual chunk; blocksKept of them stay for the
 // next one.
 const (
-	blockBytes = 1 << 20
+	blockBytes = 1 << 19
 	blocksKept = 2
 )
 

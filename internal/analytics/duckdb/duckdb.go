@@ -50,15 +50,15 @@ type Options struct {
 	groupRows int64 // tests want more checkpoints; default: groupRows
 }
 
-// The engine moves the write-ahead log into the table whenever another group of
-// rows, DuckDB's unit of packing, is full: a group packed before it is full is
-// packed again later. That is some 90 MB of log, to be replayed after a crash.
-// While somebody reads it waits for a later batch, until groupsBehind groups
-// are full: then Append waits for the readers. DuckDB's own threshold is a net
-// below that.
+// The engine moves the write-ahead log into the tables whenever another four of
+// DuckDB's groups of 122,880 rows are full: a group packed before it is full is
+// packed again later, and so are the last ones of the side tables, each time.
+// That is some 50 MB of log, to be replayed after a crash. While somebody reads it
+// waits for a later batch, until groupsBehind times as much is there: then Append
+// waits for the readers. DuckDB's own threshold is a net below that.
 const (
-	groupRows       = 122_880
-	groupsBehind    = 4
+	groupRows       = 4 * 122_880
+	groupsBehind    = 3
 	checkpointBytes = "1GB"
 )
 
@@ -301,7 +301,7 @@ func positionOf(ctx context.Context, q querier, source string) (position string,
 func (e *Engine) Uniques(ctx context.Context, since time.Time, fn func(affiliate.VisitorID, int64, time.Time)) error {
 	var first, last time.Time
 	err := e.read(ctx, func(tx *sql.Tx) (err error) {
-		first, last, err = bounds(ctx, tx, "valid AND is_unique AND \"time\" >= "+instant(since))
+		first, last, err = bounds(ctx, tx, "clicks", "valid AND is_unique AND \"time\" >= "+instant(since))
 		return err
 	})
 	for ; err == nil && !first.After(last) && !last.IsZero(); first = first.Add(time.Hour) {
@@ -343,9 +343,10 @@ func (e *Engine) Stats(ctx context.Context) (analytics.Stats, error) {
 
 // bounds returns the times of the first and last click that match, zero when
 // there are none.
-func bounds(ctx context.Context, tx *sql.Tx, where string, args ...any) (first, last time.Time, err error) {
+func bounds(ctx context.Context, tx *sql.Tx, from, where string, args ...any) (first, last time.Time, err error) {
 	var low, high sql.NullInt64
-	err = tx.QueryRowContext(ctx, `SELECT epoch_ms(min("time")), epoch_ms(max("time")) FROM clicks WHERE `+where, args...).Scan(&low, &high)
+	query := fmt.Sprintf(`SELECT epoch_ms(min("time")), epoch_ms(max("time")) FROM %s WHERE %s`, from, where)
+	err = tx.QueryRowContext(ctx, query, args...).Scan(&low, &high)
 	if err != nil || !low.Valid {
 		return first, last, err
 	}

@@ -45,11 +45,11 @@ func exportFields() []field {
 		{"code", "code", plain},
 		{"why", bitNames("why", func(bit uint) []string { return affiliate.Why(1 << bit).Strings() }), own},
 	}
-	for _, name := range []string{"program", "partner", "variant", "rule", "page", "url"} {
+	for _, name := range []string{"program", "partner", "variant", "rule", "page"} {
 		fields = append(fields, field{name, `"` + name + `"`, foreign})
 	}
-	fields = append(fields, field{"visitor", visitorText, own})
-	for _, name := range []string{"ip", "agent", "referrer", "referrer_host", "language", "country", "query",
+	fields = append(fields, field{"url", urlText, foreign}, field{"visitor", visitorText, own}, field{"ip", ipText, foreign})
+	for _, name := range []string{"agent", "referrer", "referrer_host", "language", "country", "query",
 		"sub1", "sub2", "sub3", "sub4", "sub5", "sub6", "sub7", "sub8", "sub9", "sub10"} {
 		fields = append(fields, field{name, `"` + name + `"`, foreign})
 	}
@@ -81,6 +81,12 @@ var (
 	// A click without a visitor has the number 0.
 	visitorText = "CASE WHEN visitor_high = 0 AND visitor_low = 0 THEN '' ELSE " +
 		letters("visitor_high", 4) + " || " + letters("visitor_low", 12) + " END"
+)
+
+// What is kept in two places.
+var (
+	urlText = "url_head || CASE WHEN url_has_id THEN " + idText + " ELSE '' END || url_tail"
+	ipText  = "CASE WHEN ip = 0 THEN address ELSE concat_ws('.', ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255) END"
 )
 
 // letters spells n characters of base 32; encode is the same in Go. DuckDB counts
@@ -141,7 +147,7 @@ func (e *Engine) Export(ctx context.Context, f analytics.Filter, format analytic
 	if format != analytics.CSV && format != analytics.Parquet {
 		return affiliate.Errorf(affiliate.Invalid, "there is no export format %q; there are: csv, parquet", format)
 	}
-	x := &export{engine: e, format: format}
+	x := &export{engine: e, format: format, from: source(f)}
 	err := e.read(ctx, func(tx *sql.Tx) (err error) {
 		x.where, x.args, err = where(ctx, tx, f)
 		return err
@@ -156,6 +162,7 @@ func (e *Engine) Export(ctx context.Context, f analytics.Filter, format analytic
 type export struct {
 	engine *Engine
 	format analytics.ExportFormat
+	from   string // what the filter needs
 	where  string
 	args   []any
 	target string // the file that DuckDB writes to
@@ -193,17 +200,91 @@ func (x *export) pipe(ctx context.Context, w io.Writer) error {
 	return errors.Join(err, reader.Close())
 }
 
-// parquet lets DuckDB stream the table as it lies.
+// parquetRows is how many clicks, in the order in which they were stored, a Parquet
+// export puts together with their side tables at a time.
+const parquetRows = 1 << 15
+
+// parquet gathers the clicks in a temporary table, which DuckDB keeps in its
+// temporary file: it cannot write a file of Parquet in parts.
 func (x *export) parquet(ctx context.Context) error {
-	return x.copy(ctx, "", "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480")
+	e := x.engine
+	e.reading.RLock()
+	defer e.reading.RUnlock()
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return e.explain(ctx, err)
+	}
+	defer func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "DROP TABLE IF EXISTS exported") // temporary in any case
+		_ = conn.Close()
+	}()
+	var first, last int64
+	query := fmt.Sprintf("SELECT coalesce(min(clicks.rowid), 0), coalesce(max(clicks.rowid), -1) FROM %s WHERE %s", x.from, x.where)
+	if err := conn.QueryRowContext(ctx, query, x.args...).Scan(&first, &last); err != nil {
+		return e.explain(ctx, err)
+	}
+	into := "CREATE TEMP TABLE exported AS "
+	for end := last + 1; ; first += parquetRows {
+		more := fmt.Sprintf(" AND clicks.rowid >= %d AND clicks.rowid < %d", first, min(first+parquetRows, end))
+		if err := x.part(ctx, conn, more, into); err != nil {
+			return e.explain(ctx, err)
+		}
+		if into = "INSERT INTO exported "; first+parquetRows >= end {
+			break
+		}
+	}
+	_, err = conn.ExecContext(ctx, fmt.Sprintf("COPY exported TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, USE_TMP_FILE false)", x.target))
+	return e.explain(ctx, err)
 }
 
-func (x *export) copy(ctx context.Context, more, options string) error {
-	return x.engine.read(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, fmt.Sprintf("COPY (SELECT %s FROM clicks WHERE %s%s) TO '%s' (%s, USE_TMP_FILE false)",
-			selection(x.format), x.where, more, x.target, options), x.args...)
+// part adds clicks to the temporary table.
+func (x *export) part(ctx context.Context, conn *sql.Conn, more, into string) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
 		return err
-	})
+	}
+	defer func() { _ = tx.Rollback() }()
+	gathered, err := x.gather(ctx, tx, more)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("%s SELECT %s FROM %s", into, selection(x.format), gathered)); err != nil {
+		return err
+	}
+	if err := drop(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// gather makes temporary tables of matching clicks and all that is known of them,
+// and returns the FROM clause that puts them side by side. It asks one side table
+// after the other, and of each only for what the clicks name: a join takes 8 MB at
+// least, and all at once would not fit the memory. Each has a row for each click,
+// even if the side table had lost it.
+func (x *export) gather(ctx context.Context, tx *sql.Tx, more string) (from string, err error) {
+	from = "gathered"
+	_, err = tx.ExecContext(ctx, fmt.Sprintf("CREATE TEMP TABLE gathered AS SELECT clicks.* FROM %s WHERE %s%s", x.from, x.where, more), x.args...)
+	for _, s := range sides {
+		if err != nil {
+			break
+		}
+		_, err = tx.ExecContext(ctx, fmt.Sprintf(`CREATE TEMP TABLE gathered_%[1]s AS SELECT named.* EXCLUDE (%[2]s) FROM gathered LEFT JOIN
+			(SELECT * FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM gathered)) AS named USING (%[2]s) ORDER BY gathered.rowid`, s.table, s.key))
+		from += " POSITIONAL JOIN gathered_" + s.table
+	}
+	return from, err
+}
+
+// drop ends what gather began, in a transaction that is kept.
+func drop(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, "DROP TABLE gathered")
+	for _, s := range sides {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "DROP TABLE gathered_"+s.table)
+		}
+	}
+	return err
 }
 
 // sliceRows is how many rows of a CSV export are sorted at a time. Sorting all
@@ -220,11 +301,11 @@ func (x *export) csv(ctx context.Context) error {
 		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(rowid), -1) FROM clicks").Scan(&last); err != nil {
 			return err
 		}
-		x.where += fmt.Sprintf(" AND rowid <= %d", last)
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM clicks WHERE "+x.where, x.args...).Scan(&rows); err != nil {
+		x.where += fmt.Sprintf(" AND clicks.rowid <= %d", last)
+		if err := tx.QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s", x.from, x.where), x.args...).Scan(&rows); err != nil {
 			return err
 		}
-		since, until, err = bounds(ctx, tx, x.where, x.args...)
+		since, until, err = bounds(ctx, tx, x.from, x.where, x.args...)
 		return err
 	})
 	if err != nil {
@@ -240,7 +321,15 @@ func (x *export) csv(ctx context.Context) error {
 func (x *export) slice(ctx context.Context, since, until int64, header string) error {
 	// No value is NULL; naming a word for it other than "" keeps DuckDB from
 	// putting quotes around what is empty.
-	return x.copy(ctx, between(since, until)+` ORDER BY "time", id_middle, id_low`, "FORMAT csv, NULLSTR 'null', HEADER "+header)
+	return x.engine.read(ctx, func(tx *sql.Tx) error {
+		gathered, err := x.gather(ctx, tx, between(since, until))
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, fmt.Sprintf(`COPY (SELECT %s FROM %s ORDER BY gathered."time", id_middle, id_low) TO '%s' (FORMAT csv, NULLSTR 'null', HEADER %s, USE_TMP_FILE false)`,
+			selection(x.format), gathered, x.target, header))
+		return err
+	})
 }
 
 // span writes the rows between two milliseconds, in as many slices as it takes.
@@ -272,8 +361,8 @@ func (x *export) span(ctx context.Context, since, until, rows int64) error {
 // counts returns how many rows each part of a span holds.
 func (x *export) counts(ctx context.Context, since, until, width int64) ([]int64, error) {
 	counts := make([]int64, (until-since+width-1)/width)
-	query := fmt.Sprintf(`SELECT (epoch_ms("time") - %d) // %d, count(*) FROM clicks WHERE %s%s GROUP BY 1`,
-		since, width, x.where, between(since, until))
+	query := fmt.Sprintf(`SELECT (epoch_ms("time") - %d) // %d, count(*) FROM %s WHERE %s%s GROUP BY 1`,
+		since, width, x.from, x.where, between(since, until))
 	err := x.engine.read(ctx, func(tx *sql.Tx) error {
 		return each(ctx, tx, query, x.args, func(rows *sql.Rows) error {
 			var part, n int64

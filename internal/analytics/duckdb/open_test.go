@@ -238,21 +238,20 @@ func TestLinksGrowByWhatIsNew(t *testing.T) {
 // TestNamesForgetWhatWasNotStored undoes what a failed transaction had learned.
 func TestNamesForgetWhatWasNotStored(t *testing.T) {
 	n := newNames()
-	row := func(link int64, slug string) (r Row) {
-		r.Link, r.Slug = link, slug
-		return r
+	row := func(link int64, slug string) *Row {
+		return &Row{Click: affiliate.Click{Link: link, Slug: slug}}
 	}
-	if got := len(n.learn([]Row{row(1, "a"), row(2, "b"), row(1, "a"), row(0, "nosuch")})); got != 2 {
+	if got := len(n.learn([]*Row{row(1, "a"), row(2, "b"), row(1, "a"), row(0, "nosuch")})); got != 2 {
 		t.Errorf("%d new names, want 2", got)
 	}
 	n.undo()
-	if got := len(n.learn([]Row{row(1, "a")})); got != 1 {
+	if got := len(n.learn([]*Row{row(1, "a")})); got != 1 {
 		t.Errorf("%d new names after undoing, want 1", got)
 	}
 	n.keep()
-	n.learn([]Row{row(1, "b"), row(1, "c")})
+	n.learn([]*Row{row(1, "b"), row(1, "c")})
 	n.undo()
-	if got := n.learn([]Row{row(1, "a")}); len(got) != 0 {
+	if got := n.learn([]*Row{row(1, "a")}); len(got) != 0 {
 		t.Errorf("%d new names, want none: the old one was stored", len(got))
 	}
 }

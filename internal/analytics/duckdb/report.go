@@ -4,11 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
 )
 
@@ -30,7 +30,7 @@ func (e *Engine) Report(ctx context.Context, query analytics.Query) (*analytics.
 		}
 		r.Since, r.Until = q.Since, q.Until
 		if q.Since.IsZero() || q.Until.IsZero() {
-			first, last, err := bounds(ctx, tx, where, args...)
+			first, last, err := bounds(ctx, tx, source(q.Filter), where, args...)
 			if err != nil {
 				return err
 			}
@@ -124,8 +124,8 @@ func (b *builder) statement(where string) string {
 	if !b.q.All {
 		where += " AND valid"
 	}
-	fmt.Fprintf(&s, "WITH groups AS (SELECT %s FROM clicks WHERE %s GROUP BY ALL HAVING count(*) > 0)",
-		strings.Join(append(groups, metrics...), ", "), where)
+	fmt.Fprintf(&s, "WITH groups AS (SELECT %s FROM %s WHERE %s GROUP BY ALL HAVING count(*) > 0)",
+		strings.Join(append(groups, metrics...), ", "), source(b.q.Filter, b.q.By...), where)
 	from := "groups"
 	join := ""
 	if byLink >= 0 {
@@ -157,8 +157,8 @@ func (b *builder) metrics() (metrics, sums []string) {
 		count("valid", analytics.Clicks)
 		count("valid AND is_unique", analytics.Uniques)
 		metrics = append(metrics, "count(*) AS "+analytics.Total)
-		count(fmt.Sprintf("verdict = %d", affiliate.VerdictBot), analytics.Bots)
-		count(fmt.Sprintf("signals & %d <> 0", affiliate.SignalHead|affiliate.SignalPrefetch), analytics.Prefetches)
+		count("is_bot", analytics.Bots)
+		count("is_ahead", analytics.Prefetches)
 	} else { // statement has chosen the valid ones
 		metrics = append(metrics, "count(*) AS "+analytics.Clicks)
 		count("is_unique", analytics.Uniques)
@@ -223,12 +223,18 @@ func columnOf(d analytics.Dimension) string {
 	case analytics.ByBot:
 		return "bot_name"
 	}
-	for i := range columns { // nothing but our own names gets into a statement
-		if columns[i].name == string(d) {
-			return `"` + columns[i].name + `"`
+	return string(d) // one of our own: nothing else gets into a statement
+}
+
+// source is clicks with the side tables that a filter and dimensions need.
+func source(f analytics.Filter, by ...analytics.Dimension) string {
+	from := "clicks"
+	for _, s := range sides {
+		if slices.ContainsFunc(by, s.has) || slices.ContainsFunc(slices.Collect(maps.Keys(f.Is)), s.has) {
+			from += s.join()
 		}
 	}
-	panic(fmt.Sprintf("BUG: the dimension %q has no column", d))
+	return from
 }
 
 // label turns the key k into what the report shows.
