@@ -84,6 +84,10 @@ const (
 	numbersSkipped = 4 * unsyncedSegmentsMax
 )
 
+// niceness of the goroutines that prepare, sync and compress segments: whoever
+// appends goes first. They need a few hundredths of a processor.
+const niceness = 5
+
 // Options says how a journal keeps its records. The zero value is ready to use.
 type Options struct {
 	SegmentBytes int64         // size of a segment, 4 KiB to 1 GiB; default 16 MiB

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/sluicehq/sluice/internal/background"
 )
 
 const (
@@ -84,6 +86,7 @@ func (j *Journal) startKeeping() {
 
 func (j *Journal) keepShipped() {
 	defer j.done.Done()
+	background.StandBack(niceness)
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
 	for {

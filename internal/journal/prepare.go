@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/background"
 )
 
 // retryInterval is how often a full disk is tried again. Release tries at once.
@@ -21,6 +23,7 @@ var errBacklog = errors.New("the disk does not keep up with syncing full segment
 // prepareSegments keeps one segment ready, until the journal closes.
 func (j *Journal) prepareSegments() {
 	defer j.done.Done()
+	background.StandBack(niceness)
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	for {

@@ -6,11 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/background"
 )
 
 // syncPeriodically puts what was appended on the disk, every SyncInterval.
 func (j *Journal) syncPeriodically() {
 	defer j.done.Done()
+	background.StandBack(niceness)
 	ticks := j.options.ticks
 	if ticks == nil {
 		ticker := time.NewTicker(j.options.SyncInterval)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
+	"github.com/sluicehq/sluice/internal/background"
 	"github.com/sluicehq/sluice/internal/queue"
 )
 
@@ -186,14 +187,14 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 	c.mu.Lock()
 	source := c.sources[name]
 	c.mu.Unlock()
-	standBack(c.options.Niceness)
+	background.StandBack(c.options.Niceness)
 	ctx, stop := context.WithCancelCause(ctx)
 	batches := make(chan analytics.Batch)
 	permits := make(chan struct{}, 1) // to take the next batch
 	permits <- struct{}{}
 	var preparing sync.WaitGroup
 	preparing.Go(func() {
-		standBack(c.options.Niceness)
+		background.StandBack(c.options.Niceness)
 		stop(c.prepare(ctx, name, source, permits, batches))
 	})
 	defer preparing.Wait()

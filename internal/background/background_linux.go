@@ -1,4 +1,4 @@
-package pipeline
+package background
 
 import (
 	"runtime"
@@ -11,10 +11,10 @@ import (
 // Linux 6.12 on; without it, some 3 ms.
 const turn = 100 * time.Microsecond
 
-// standBack lowers the priority of the caller's thread and keeps the goroutine on
+// StandBack lowers the priority of the caller's thread and keeps the goroutine on
 // it. Both stay so until the goroutine ends, and the thread with it: a process
 // may not raise its priority again. A kernel that refuses leaves it as it was.
-func standBack(niceness int) {
+func StandBack(niceness int) {
 	if niceness <= 0 {
 		return
 	}

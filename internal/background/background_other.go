@@ -1,0 +1,6 @@
+//go:build !linux
+
+package background
+
+// StandBack has no effect here.
+func StandBack(int) {}
