@@ -283,7 +283,7 @@ func TestRecordingFailsAndTheVisitorIsSentOn(t *testing.T) {
 func TestStatsAddUp(t *testing.T) {
 	b := newBench(t, nil)
 	for n := range 2*countsMax + 1 {
-		a := b.redirect.NewAnswer()
+		a := b.redirect.NewAnswer(forget)
 		for _, c := range []struct{ path, agent string }{{"/go/plain", browser}, {"/go/nothing-here", browser}, {"/go/people-only", "Googlebot/2.1"}} {
 			b.redirect.Answer(&Request{Host: "example.com", Path: c.path, Header: Header{UserAgent: c.agent, Accept: "*/*"}}, a)
 		}
