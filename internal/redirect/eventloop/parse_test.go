@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -186,22 +184,17 @@ func TestAgreesWithNetHTTP(t *testing.T) {
 	for _, c := range cases {
 		agree(t, []byte(c.in))
 	}
-	files, err := filepath.Glob("testdata/malformed/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		agree(t, b)
+	for _, in := range malformed(t) {
+		agree(t, in)
 	}
 }
 
 func FuzzAgreesWithNetHTTP(f *testing.F) {
 	for _, c := range cases {
 		f.Add([]byte(c.in))
+	}
+	for _, in := range malformed(f) {
+		f.Add(in)
 	}
 	f.Add([]byte("GET /a HTTP/1.1\r\nHost: [::1]:80\r\nX-Country: DE\r\nForwarded: for=1\r\nX-Forwarded-For: 1.2.3.4\r\nDNT: 1\r\nSec-GPC: 1\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
