@@ -102,6 +102,9 @@ func onlyForUs(t *testing.T, dir string) {
 		if err != nil {
 			return err
 		}
+		if e.IsDir() && e.Name() == "locks" {
+			return filepath.SkipDir // who is asking for what right now: they come and go, and hold no secret
+		}
 		info, err := e.Info()
 		if err != nil {
 			return err

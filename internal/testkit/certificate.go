@@ -114,7 +114,12 @@ func (ca *CA) IssueFor(t testing.TB, key crypto.Signer, life time.Duration, cert
 
 func writePEM(t testing.TB, name, kind string, der []byte) {
 	t.Helper()
-	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+	// Aside and renamed: somebody may be reading the one before.
+	aside := name + ".new"
+	if err := os.WriteFile(aside, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(aside, name); err != nil {
 		t.Fatal(err)
 	}
 }
