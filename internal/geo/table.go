@@ -18,17 +18,25 @@ type table struct {
 	offsets []uint32 // where each record stands in the file, ascending
 	at      []uint32 // for each of offsets, its place in answers
 	answers answers
-	records int // networks with an answer
+	v4      *ranges // what the tree says of IPv4
+	records int     // networks with an answer
 	onlyV4  bool
 }
 
-// find answers for one address. The search of the tree is the library's; the
-// record itself was decoded when the file was opened.
+// find answers for one address. The search of the tree, for IPv6, is the library's;
+// the record itself was decoded when the file was opened.
 func (t *table) find(ip netip.Addr) Location {
 	ip = ip.Unmap()
 	if !public(ip) || (t.onlyV4 && ip.Is6()) {
 		return Location{}
 	}
+	if ip.Is4() {
+		return t.answers.location(t.v4.find(ip))
+	}
+	return t.findInTree(ip)
+}
+
+func (t *table) findInTree(ip netip.Addr) Location {
 	hit := t.reader.Lookup(ip)
 	if !hit.Found() {
 		return Location{}
@@ -72,6 +80,7 @@ func (t *table) readAll() error {
 	collect := newCollector()
 	leavesMax := 4 * (t.reader.Metadata.NodeCount + 1)
 	leaves := uint(0)
+	var spans []span4
 	for network := range t.reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
 		if leaves++; leaves > leavesMax {
 			return errors.New("its search tree loops")
@@ -82,24 +91,27 @@ func (t *table) readAll() error {
 		if !network.Found() {
 			continue
 		}
-		if err := t.readRecord(network, byOffset, collect); err != nil {
+		at, err := t.readRecord(network, byOffset, collect)
+		if err != nil {
 			return fmt.Errorf("at %v: %w", network.Prefix(), err)
 		}
+		spans = addSpan(spans, network.Prefix(), at)
 	}
 	t.answers = collect.finish()
+	t.v4 = newRanges(spans)
 	t.keepOffsets(byOffset)
 	return nil
 }
 
 // readRecord decodes the record of a network unless an earlier network had the
-// same one.
-func (t *table) readRecord(network maxminddb.Result, byOffset map[uint32]uint32, collect *collector) error {
+// same one, and returns the place of its answer.
+func (t *table) readRecord(network maxminddb.Result, byOffset map[uint32]uint32, collect *collector) (at uint32, err error) {
 	offset := uint32(network.Offset()) // the tree's pointers are of 32 bits at most
 	at, ok := byOffset[offset]
 	if !ok {
 		found, err := t.schema.read(network)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		at = collect.add(found)
 		byOffset[offset] = at
@@ -107,7 +119,7 @@ func (t *table) readRecord(network maxminddb.Result, byOffset map[uint32]uint32,
 	if at != unknown {
 		t.records++
 	}
-	return nil
+	return at, nil
 }
 
 // keepOffsets turns the map into two slices, a quarter of its size.
