@@ -313,8 +313,9 @@ func serveSeen(t *testing.T, change func(*Options)) (*Server, func() recorded) {
 	}
 }
 
-// succession lets clients ask without a pause while the first server leaves.
-func succession(t *testing.T, first, second *Server) {
+// succession lets clients ask without a pause while a second server begins, and the
+// first leaves.
+func succession(t *testing.T, first *Server, begin func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
@@ -355,7 +356,10 @@ func succession(t *testing.T, first, second *Server) {
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond)
+	for asked.Load() < 500 {
+		time.Sleep(time.Millisecond)
+	}
+	begin()
 	left, done := context.WithTimeout(t.Context(), 10*time.Second)
 	defer done()
 	if err := first.Leave(left); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -305,18 +306,22 @@ func TestAnnouncedVisitors(t *testing.T) {
 	})
 }
 
-// Two servers share the listening sockets; the first leaves while clients ask.
+// A second server takes over the listening sockets while clients ask; the first
+// leaves.
 func TestSuccession(t *testing.T) {
 	first, records := serve(t, nil)
-	files, err := first.Listeners()
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, more := serve(t, func(o *Options) { o.Inherited, o.Loops = files, 3 })
-	if second.Addr().String() != first.Addr().String() {
-		t.Fatalf("the second listens on %s", second.Addr())
-	}
-	succession(t, first, second)
+	more := new(atomic.Int64)
+	succession(t, first, func() {
+		files, err := first.Listeners()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var second *Server
+		second, more = serve(t, func(o *Options) { o.Inherited, o.Loops = files, 3 })
+		if second.Addr().String() != first.Addr().String() {
+			t.Fatalf("the second listens on %s", second.Addr())
+		}
+	})
 	if records.Load() == 0 || more.Load() == 0 {
 		t.Errorf("%d visits by the first, %d by the second", records.Load(), more.Load())
 	}
