@@ -26,6 +26,10 @@ type lane struct {
 // lanesMax bounds the search for free numbers.
 const lanesMax = 1024
 
+// seldomSegmentBytes is the size of net/http's segments, of which two are in memory:
+// few visits come that way.
+const seldomSegmentBytes = 4 << 20
+
 // openLanes opens n journals.
 func openLanes(a *App, n int) (all lanes, err error) {
 	defer func() {
@@ -42,7 +46,11 @@ func openLanes(a *App, n int) (all lanes, err error) {
 		if number == lanesMax {
 			return all, fmt.Errorf("the journal %s has no free lane below %d", a.folder.at("journal"), lanesMax)
 		}
-		j, err := journal.Open(a.lanePath(number), options)
+		o := options
+		if len(all) == 0 {
+			o.SegmentBytes = min(o.SegmentBytes, seldomSegmentBytes)
+		}
+		j, err := journal.Open(a.lanePath(number), o)
 		if errors.Is(err, journal.ErrLocked) {
 			continue
 		}
