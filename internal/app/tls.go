@@ -14,8 +14,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pires/go-proxyproto"
+
 	"github.com/sluicehq/sluice/internal/certificate"
 	"github.com/sluicehq/sluice/internal/config"
+	"github.com/sluicehq/sluice/internal/redirect"
 )
 
 // secureDoor is the listener for HTTPS. It runs net/http, HTTP/2 included, with the
@@ -39,7 +42,7 @@ func (a *App) openSecureDoor(l *listeners) error {
 	if err != nil {
 		return errors.Join(err, inner.Close())
 	}
-	d := &secureDoor{keeper: keeper, listener: &countedListener{Listener: inner, max: int64(a.config.TLS.Connections)}}
+	d := &secureDoor{keeper: keeper, listener: &countedListener{Listener: a.announced(inner), max: int64(a.config.TLS.Connections)}}
 	d.server = a.secureServer(keeper)
 	a.ops.secure.Store(d)
 	l.open(door{name: "tls", configured: a.config.TLS.Listen, address: inner.Addr(), serve: d.serve, shutdown: d.shutdown, sockets: socketOf(inner)})
@@ -83,6 +86,23 @@ func (a *App) openCertificates(listen net.Addr) (*certificate.Keeper, error) {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	return k, nil
+}
+
+// announced reads the PROXY protocol header with which trusted proxies begin a
+// connection, if they are to. Nobody else's is looked for: it is no TLS.
+func (a *App) announced(l net.Listener) net.Listener {
+	if !a.config.ProxyProtocol {
+		return l
+	}
+	trusted := redirect.Proxies(a.config.TrustedProxies)
+	return &proxyproto.Listener{Listener: l, ReadHeaderTimeout: secureHeadTimeout,
+		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+			if from, ok := o.Upstream.(*net.TCPAddr); ok && trusted.Trusts(from.AddrPort().Addr().WithZone("")) {
+				return proxyproto.REQUIRE, nil
+			}
+			return proxyproto.SKIP, nil
+		},
+	}
 }
 
 func readRoots(file string) (*x509.CertPool, error) {

@@ -1,16 +1,20 @@
 package app
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/csv"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -355,4 +359,51 @@ func throw(t *testing.T, address, bytes string) {
 	_ = c.SetDeadline(time.Now().Add(20 * time.Millisecond)) // half a request would be waited for
 	_, _ = io.WriteString(c, bytes)
 	_, _ = io.Copy(io.Discard, c)
+}
+
+// A proxy that passes TLS on says who the visitor is before the handshake.
+func TestAnnouncedVisitorOverTLS(t *testing.T) {
+	ca := testkit.NewCA(t)
+	cfg := secureSettings(t, ca)
+	cfg.ProxyProtocol, cfg.TrustedProxies = true, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	cfg.Privacy.StoreIP = config.StoreFull
+	p := startWith(t, cfg, nil)
+	p.call("POST", "/api/v1/links", `{"slug":"a","url":"https://shop.example/a"}`, nil)
+	visit := func(announcement string) error {
+		c, err := net.Dial("tcp", p.secure())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.WriteString(c, announcement); err != nil {
+			return err
+		}
+		secure := tls.Client(c, &tls.Config{RootCAs: ca.Pool(), ServerName: "go.example"})
+		if _, err := io.WriteString(secure, browserRequest); err != nil {
+			return err
+		}
+		res, err := http.ReadResponse(bufio.NewReader(secure), nil)
+		if err == nil && res.StatusCode != http.StatusFound {
+			err = errors.New(res.Status)
+		}
+		return err
+	}
+	if err := visit("PROXY TCP4 203.0.113.9 127.0.0.1 4711 443\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := visit(""); err == nil {
+		t.Error("a proxy may leave out who the visitor is")
+	}
+	p.clicks(1)
+	var raw string
+	waitFor(t, func() bool {
+		w := httptest.NewRecorder()
+		p.app.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/clicks/export?format=csv", nil))
+		raw = w.Body.String()
+		return strings.Contains(raw, "shop.example")
+	})
+	if !strings.Contains(raw, "203.0.113.9") {
+		t.Errorf("the visitor's address is not on record: %s", raw)
+	}
 }
