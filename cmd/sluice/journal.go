@@ -248,7 +248,7 @@ func (p *program) dumpLane(ctx context.Context, l lane, d *journal.Dir, out io.W
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	r.OnDamage = func(damage journal.Damage) {
-		bad = true
+		bad = bad || !damage.Expected()
 		p.notef("lane %s: %s", l.name, damage)
 	}
 	enc := json.NewEncoder(out)

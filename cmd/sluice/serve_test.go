@@ -200,32 +200,64 @@ func dumped(t *testing.T, data string) {
 			t.Errorf("%+v", c)
 		}
 	}
+	cutShort(t, data)
 	contains(t, sluice(t, data, "journal", "stat").must(t, exitFine).out, "SEGMENTS", "no")
 	contains(t, sluice(t, data, "journal", "verify").must(t, exitFine).out, "3 whole records", "no damage")
 	damage(t, data)
 }
 
-// damage flips a bit of the second record.
-func damage(t *testing.T, data string) {
+// cutShort leaves behind the last record what a kill does, and takes it away again:
+// that is told, and is no problem.
+func cutShort(t *testing.T, data string) {
+	t.Helper()
+	name := withClicks(t, data)
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(b []byte) {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(append(bytes.Clone(whole), bytes.Repeat([]byte("x"), 50)...))
+	got := sluice(t, data, "journal", "dump").must(t, exitFine)
+	if n := strings.Count(got.out, "\n"); n != 3 {
+		t.Errorf("%d records", n)
+	}
+	contains(t, got.err, "expected after a crash")
+	write(whole)
+}
+
+// withClicks is the journal's file that has some.
+func withClicks(t *testing.T, data string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(data, "journal", "1", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range files {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			continue
+		if b, err := os.ReadFile(name); err == nil && bytes.Contains(b, []byte("the-thing")) {
+			return name
 		}
-		first := bytes.Index(b, []byte("the-thing"))
-		if first < 0 {
-			continue
-		}
-		second := first + 9 + bytes.Index(b[first+9:], []byte("the-thing"))
-		b[second] ^= 1
-		if err := os.WriteFile(name, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	}
+	t.Fatalf("no click in %q", files)
+	return ""
+}
+
+// damage flips a bit of the second record.
+func damage(t *testing.T, data string) {
+	t.Helper()
+	name := withClicks(t, data)
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := bytes.Index(b, []byte("the-thing"))
+	second := first + 9 + bytes.Index(b[first+9:], []byte("the-thing"))
+	b[second] ^= 1
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	got := sluice(t, data, "journal", "verify").must(t, exitProblems)
 	contains(t, got.out, "2 whole records", "1 record lost", "segment")

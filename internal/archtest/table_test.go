@@ -157,7 +157,7 @@ var libraries = []struct {
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
 	{"golang.org/x/text", []string{"affiliate"}, nil, "one package says when two names are the same"},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"test"}, nil, "one crowd of visitors tells waits apart"},
-	{"golang.org/x/sys", []string{"background", "journal", "routing", "redirect/eventloop", "app", "cmd", "store/sqlite", "analytics/duckdb", "test"}, nil,
+	{"golang.org/x/sys", []string{"background", "geo", "journal", "routing", "redirect/eventloop", "app", "cmd", "store/sqlite", "analytics/duckdb", "test"}, nil,
 		"system calls belong to what holds files, processes and threads"},
 	{"github.com/google/go-cmp", nil, []string{anyOfOurs, "cmd", "test"}, "comparing whole values is for tests"},
 	{"pgregory.net/rapid", nil, []string{anyOfOurs, "cmd", "test"}, "random cases are for tests"},

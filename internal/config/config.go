@@ -183,7 +183,7 @@ func Default() Config {
 		Role:   All,
 		Log:    Log{Level: "info", Format: "text"},
 		Journal: Journal{
-			SegmentBytes: 16 * MiB,
+			SegmentBytes: 8 * MiB,
 			SyncInterval: Duration(50 * time.Millisecond),
 		},
 		Cookie:    Cookie{Name: "sluice", TTL: 400 * Day},

@@ -70,6 +70,7 @@ func load(kind, name string, bytes []byte) (*table, error) {
 		}
 		return nil, fmt.Errorf("geo: %s is a MaxMind DB but is damaged (%w): download it again", name, err)
 	}
+	pageOut(bytes)
 	return t, nil
 }
 

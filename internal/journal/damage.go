@@ -32,6 +32,9 @@ func (d Damage) String() string {
 	return text
 }
 
+// Expected says that this is what a crash leaves behind, and no record is lost.
+func (d Damage) Expected() bool { return d.Hint == hintTail && d.Records == 0 }
+
 const (
 	hintDisk    = "the other records are whole; check the disk and memory of this machine (dmesg, smartctl)"
 	hintHeader  = "its records are read nevertheless; check the disk and memory of this machine (dmesg, smartctl)"
