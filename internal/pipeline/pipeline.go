@@ -215,7 +215,8 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 			return err
 		}
 		if !backlog {
-			pause(ctx, c.options.Interval-c.options.Now().Sub(began))
+			// A clock that was set back must not make it wait for hours.
+			pause(ctx, min(c.options.Interval, c.options.Interval-c.options.Now().Sub(began)))
 			permits <- struct{}{}
 		}
 	}
