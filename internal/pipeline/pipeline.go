@@ -195,15 +195,24 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 	var preparing sync.WaitGroup
 	preparing.Go(func() {
 		background.StandBack(c.options.Niceness)
-		stop(c.prepare(ctx, name, source, permits, batches))
+		err := c.prepare(ctx, name, source, permits, batches)
+		if errors.Is(err, queue.ErrClosed) {
+			close(batches) // nothing more will come; what has come is still being stored
+			return
+		}
+		stop(err)
 	})
 	defer preparing.Wait()
 	defer stop(nil)
 	for {
 		began := c.options.Now()
 		var b analytics.Batch
+		var more bool
 		select {
-		case b = <-batches:
+		case b, more = <-batches:
+			if !more {
+				return queue.ErrClosed
+			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
