@@ -245,6 +245,45 @@ func TestFloodOfPipelinedRequestsIsBounded(t *testing.T) {
 	t.Error("a client that reads nothing was answered two million times")
 }
 
+// A busy loop may have obeyed, and closed its descriptors, before those who told it
+// have told it all.
+func TestBusyLoopIsStoppedByMany(t *testing.T) {
+	for range 40 {
+		s, _ := serve(t, nil)
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for flood := strings.Repeat(plain, 1000); err == nil; {
+				_, err = io.WriteString(c, flood)
+			}
+		}()
+		go func() { _, _ = io.Copy(io.Discard, c) }()
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if err := s.Shutdown(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+			all.Go(func() {
+				listeners, err := s.Listeners()
+				if err != nil {
+					t.Error(err)
+				}
+				for _, l := range listeners {
+					_ = l.Close()
+				}
+			})
+		}
+		all.Wait()
+		_ = c.Close()
+	}
+}
+
 func TestManyClientsAtOnce(t *testing.T) {
 	s, records := serve(t, nil)
 	var all sync.WaitGroup

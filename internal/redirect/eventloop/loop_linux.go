@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,15 +35,17 @@ const (
 )
 
 // loop serves its listeners and the connections that were accepted from them. All
-// of it belongs to the goroutine in run, but for tell.
+// of it belongs to the goroutine in run, but for tell and listenerFiles.
 type loop struct {
-	server    *Server
-	number    int
-	epoll     int
-	wakeup    int // an eventfd: tell has something new
-	told      atomic.Int32
+	server *Server
+	number int
+	epoll  int
+	told   atomic.Int32
+	leaves bool
+
+	lending   sync.Mutex // held to close what the others use, and by them
+	wakeup    int        // an eventfd: tell has something new
 	listeners []int
-	leaves    bool
 
 	redirector *redirect.Redirector
 	answer     *redirect.Answer
@@ -109,7 +112,11 @@ func (l *loop) tell(what int32) {
 			break
 		}
 	}
-	_, _ = unix.Write(l.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // it looks once a second anyway
+	l.lending.Lock()
+	defer l.lending.Unlock()
+	if l.wakeup >= 0 { // else it has obeyed already
+		_, _ = unix.Write(l.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // it looks once a second anyway
+	}
 }
 
 func (l *loop) watch(fd int, events uint32) error {
@@ -315,6 +322,8 @@ func (l *loop) expire(list *waitList) {
 // leave stops accepting.
 func (l *loop) leave() {
 	l.leaves = true
+	l.lending.Lock()
+	defer l.lending.Unlock()
 	for _, fd := range l.listeners {
 		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, nil) // a copy elsewhere would keep it in
 		_ = unix.Close(fd)
@@ -324,6 +333,8 @@ func (l *loop) leave() {
 
 // listenerFiles returns copies of the loop's listening sockets.
 func (l *loop) listenerFiles() (files []*os.File, err error) {
+	l.lending.Lock()
+	defer l.lending.Unlock()
 	for _, fd := range l.listeners {
 		twin, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
@@ -345,6 +356,8 @@ func (l *loop) closeAll() {
 }
 
 func (l *loop) closeOwn() {
+	l.lending.Lock()
+	defer l.lending.Unlock()
 	for _, fd := range append(l.listeners, l.wakeup, l.epoll) {
 		if fd >= 0 {
 			_ = unix.Close(fd)
