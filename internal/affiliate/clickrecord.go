@@ -51,6 +51,7 @@ func (c *Click) texts() [textFields]*string {
 // The texts that others depend on, by their place in texts.
 const (
 	agentText, referrerText, languageText = 0, 1, 2
+	urlText                               = 3
 	hostText, pageText                    = 6, 7
 )
 
@@ -103,9 +104,12 @@ func (c *Click) appendRecord(b []byte, w *RecordWriter) []byte {
 	own, texts := c.ownID(), c.texts()
 	for left := uint32(s/hasText) & (1<<textFields - 1); left != 0; left &= left - 1 {
 		i := bits.TrailingZeros32(left)
-		if w != nil && memorable&(1<<i) != 0 {
+		switch {
+		case w != nil && i == urlText && len(w.packedURL) > 0:
+			b = append(append(b, w.packedURL...), codeEnd)
+		case w != nil && memorable&(1<<i) != 0:
 			b = w.appendText(b, i, *texts[i], own)
-		} else {
+		default:
 			b = phrasesOf(i).appendText(b, *texts[i], own)
 		}
 	}

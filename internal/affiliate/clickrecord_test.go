@@ -205,16 +205,24 @@ func FuzzRecord(f *testing.F) {
 			t.Errorf("%v\n have %+v\n want %+v", err, got, c)
 		}
 		for range 3 {
-			if err := got.DecodeRecord(w.AppendRecord(nil, &c)); err != nil || !reflect.DeepEqual(got, c) {
+			if err := got.DecodeRecord(w.AppendRecord(nil, &c, nil)); err != nil || !reflect.DeepEqual(got, c) {
 				t.Errorf("by a writer: %v\n have %+v\n want %+v", err, got, c)
 			}
+		}
+		packed := append(PackLink(nil, url), "rest"...)
+		have, codes, rest, ok := UnpackLink([]byte("in front of "), packed)
+		if !ok || string(have) != "in front of "+url || string(rest) != "rest" {
+			t.Errorf("%q packed is %x, and then %q, %q", url, packed, have, rest)
+		}
+		if err := got.DecodeRecord(w.AppendRecord(nil, &c, codes)); err != nil || !reflect.DeepEqual(got, c) {
+			t.Errorf("by a writer, with a packed URL: %v\n have %+v\n want %+v", err, got, c)
 		}
 	})
 }
 
 func TestAppendRecordAllocatesNothing(t *testing.T) {
 	c, b, w := fullClick(), make([]byte, 0, 4096), NewRecordWriter()
-	if n := testing.AllocsPerRun(100, func() { b = c.AppendRecord(b[:0]); b = w.AppendRecord(b[:0], &c) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { b = c.AppendRecord(b[:0]); b = w.AppendRecord(b[:0], &c, nil) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -223,10 +231,10 @@ func TestAppendRecordAllocatesNothing(t *testing.T) {
 func TestRecordWriterRemembers(t *testing.T) {
 	w := NewRecordWriter()
 	c := typicalClicks()[0]
-	w.AppendRecord(nil, &c)
-	w.AppendRecord(nil, &c)
+	w.AppendRecord(nil, &c, nil)
+	w.AppendRecord(nil, &c, nil)
 	for n := range 100 * packedSets {
-		w.AppendRecord(nil, &Click{Agent: fmt.Sprintf("stranger %d", n)})
+		w.AppendRecord(nil, &Click{Agent: fmt.Sprintf("stranger %d", n)}, nil)
 	}
 	kept := map[string]bool{}
 	for i := range w.sets {
@@ -287,7 +295,7 @@ func TestRecordWriterAgrees(t *testing.T) {
 	check := func(c Click) {
 		t.Helper()
 		var got Click
-		if err := got.DecodeRecord(w.AppendRecord(nil, &c)); err != nil || !reflect.DeepEqual(got, c) {
+		if err := got.DecodeRecord(w.AppendRecord(nil, &c, nil)); err != nil || !reflect.DeepEqual(got, c) {
 			t.Fatalf("%v\n have %+v\n want %+v", err, got, c)
 		}
 	}

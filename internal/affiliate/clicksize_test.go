@@ -96,7 +96,7 @@ func BenchmarkAppendRecord(b *testing.B) {
 		c, record, w := typicalClicks()[i], make([]byte, 0, 4096), NewRecordWriter()
 		for how, write := range map[string]func(){
 			"alone":  func() { record = c.AppendRecord(record[:0]) },
-			"writer": func() { record = w.AppendRecord(record[:0], &c) },
+			"writer": func() { record = w.AppendRecord(record[:0], &c, nil) },
 		} {
 			b.Run(fmt.Sprint(i, "/", how), func(b *testing.B) {
 				b.ReportAllocs()

@@ -348,6 +348,24 @@ func appendDigits(out []byte, n int, s, id string) (read, to int, short bool) {
 	return read, n, true
 }
 
+// PackLink appends a URL, or a part of one, as click records pack it, and the end that
+// UnpackLink looks for.
+func PackLink(b []byte, s string) []byte { return linkPhrases.appendText(b, s, "") }
+
+// UnpackLink appends what PackLink has packed to url. It returns the codes, without their
+// end, and what follows them; false when they make no sense.
+func UnpackLink(url, packed []byte) (_, codes, rest []byte, ok bool) {
+	r := textReader{packed: view(packed), out: url[:cap(url)], n: len(url)}
+	r.read(linkPhrases)
+	if r.bad {
+		return url, nil, nil, false
+	}
+	return r.out[:r.n], packed[: r.at-1 : r.at-1], packed[r.at:], true
+}
+
+// AppendPackedID appends to packed codes what stands for the click's own id.
+func AppendPackedID(codes []byte) []byte { return append(codes, codeID) }
+
 // textReader unpacks texts into memory that it fills from the start.
 type textReader struct {
 	packed string

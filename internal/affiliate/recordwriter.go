@@ -8,8 +8,9 @@ import "hash/maphash"
 // the start. A text is kept when it comes a second time, so strangers with a new one
 // each cost a hash and push out nobody.
 type RecordWriter struct {
-	seed maphash.Seed
-	sets [packedSets]packedSet
+	seed      maphash.Seed
+	packedURL []byte // of the record that is being written
+	sets      [packedSets]packedSet
 }
 
 const (
@@ -41,8 +42,12 @@ type packedText struct {
 // NewRecordWriter returns a writer that remembers nothing yet.
 func NewRecordWriter() *RecordWriter { return &RecordWriter{seed: maphash.MakeSeed()} }
 
-// AppendRecord is Click.AppendRecord.
-func (w *RecordWriter) AppendRecord(b []byte, c *Click) []byte { return c.appendRecord(b, w) }
+// AppendRecord is Click.AppendRecord. packedURL is the click's URL as Decision has it packed;
+// empty when it is not known.
+func (w *RecordWriter) AppendRecord(b []byte, c *Click, packedURL []byte) []byte {
+	w.packedURL = packedURL
+	return c.appendRecord(b, w)
+}
 
 // appendText appends a text, field of a click, from memory when it is there.
 func (w *RecordWriter) appendText(b []byte, field int, text, id string) []byte {

@@ -147,6 +147,9 @@ type Decision struct {
 	Outcome Outcome
 	Code    int    // HTTP status
 	URL     []byte // empty for Missing and Blocked
+	// PackedURL is the URL as click records pack it, without the end. It is empty when
+	// the URL holds something of the visitor's: then it has yet to be packed.
+	PackedURL []byte
 
 	Link    int64 // 0 when no link was found
 	Site    string
@@ -163,7 +166,7 @@ type Decision struct {
 
 // Reset empties the decision for the next visit and keeps its buffers.
 func (d *Decision) Reset() {
-	*d = Decision{URL: d.URL[:0], kept: d.kept[:0]}
+	*d = Decision{URL: d.URL[:0], PackedURL: d.PackedURL[:0], kept: d.kept[:0]}
 }
 
 // Keep returns a copy of b that lives as long as the decision. Tables are files

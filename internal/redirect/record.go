@@ -35,12 +35,16 @@ func (r *Redirector) record(q *Request, a *Answer) {
 	}
 	c.Host = cut(c, host, hostBytesMax)
 	c.URL = cut(c, view(d.URL), urlBytesMax)
+	packedURL := d.PackedURL
+	if len(c.URL) < len(d.URL) {
+		packedURL = nil
+	}
 	c.Agent = cut(c, q.Header.UserAgent, agentBytesMax)
 	c.Referrer = cut(c, q.Header.Referrer, referrerBytesMax)
 	c.Language = cut(c, q.Header.Language, languageBytesMax)
 	c.Query = cut(c, q.Query, queryBytesMax)
 	readSubs(c, q.Query)
-	a.record = a.writer.AppendRecord(a.record[:0], c)
+	a.record = a.writer.AppendRecord(a.record[:0], c, packedURL)
 	a.counts.count(c)
 	if err := a.keep(a.record); err != nil {
 		r.lost(err)

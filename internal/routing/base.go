@@ -25,7 +25,8 @@ import (
 // header with its own field zero, and of everything after the header.
 const (
 	baseMagic       = "SLUICETB"
-	baseVersion     = 1
+	baseVersion     = 2
+	baseVersionRead = 1 // the oldest that is read: its text is not packed
 	baseHeaderBytes = 88
 	slotOffsetBits  = 40
 	slotOffsetMask  = 1<<slotOffsetBits - 1
@@ -113,8 +114,8 @@ func parseHeader(b []byte) (h baseHeader, err error) {
 		return h, errors.New("it is not a routing table")
 	}
 	le := binary.LittleEndian
-	if v := le.Uint32(b[8:]); v != baseVersion {
-		return h, fmt.Errorf("it has format version %d and this program reads %d", v, baseVersion)
+	if v := le.Uint32(b[8:]); v < baseVersionRead || v > baseVersion {
+		return h, fmt.Errorf("it has format version %d and this program reads %d to %d", v, baseVersionRead, baseVersion)
 	}
 	sum := le.Uint32(b[12:])
 	le.PutUint32(b[12:], 0)

@@ -190,7 +190,8 @@ func (c *compiler) destination(d affiliate.Destination) {
 // opMacro, plus opRaw), or the place where handed-on parameters go, with the name
 // of the parameter that may not be among them.
 const (
-	opLiteral      = 0x00
+	opLiteral      = 0x00 // of version 1; read, not written any more
+	opPacked       = 0x03 // literal text, packed as in click records
 	opHandOn       = 0x01 // each with its separator in front
 	opHandOnBefore = 0x02 // each with "&" behind, because a parameter follows
 	opMacro        = 0x40
@@ -247,8 +248,8 @@ func (c *compiler) operations(w *writer, s string) {
 
 func writeLiteral(w *writer, s string) {
 	if s != "" {
-		w.byte(opLiteral)
-		w.string(s)
+		w.byte(opPacked)
+		w.b = affiliate.PackLink(w.b, s)
 	}
 }
 

@@ -40,7 +40,12 @@ func (r *resolution) expand(template []byte) {
 	handOnAt, before, pageParam := -1, false, ""
 	for t := (reader{template}); len(t.b) > 0; {
 		switch op := t.byte(); op {
+		case opPacked:
+			r.packed(&t)
+		case opMacro + byte(affiliate.MacroClickID):
+			r.clickID()
 		case opLiteral:
+			r.mixed = true
 			d.URL = append(d.URL, t.take()...)
 		case opHandOn, opHandOnBefore:
 			handOnAt, before, pageParam = len(d.URL), op == opHandOnBefore, t.string()
@@ -49,11 +54,36 @@ func (r *resolution) expand(template []byte) {
 			if m := affiliate.Macro(op&^opRaw - opMacro); m == affiliate.MacroSub || m == affiliate.MacroQuery {
 				name = t.string()
 			}
+			r.mixed = true
 			r.macro(affiliate.Macro(op&^opRaw-opMacro), name, op&opRaw != 0)
 		}
 	}
 	if handOnAt >= 0 {
 		r.handOn(handOnAt, before, pageParam)
+	}
+	if r.mixed {
+		d.PackedURL = d.PackedURL[:0]
+	}
+}
+
+// packed writes literal text.
+func (r *resolution) packed(t *reader) {
+	d := r.decision
+	url, codes, rest, ok := affiliate.UnpackLink(d.URL, t.b)
+	if !ok {
+		panic("BUG: the text of a compiled link makes no sense")
+	}
+	d.URL, t.b = url, rest
+	if !r.mixed {
+		d.PackedURL = append(d.PackedURL, codes...)
+	}
+}
+
+// clickID writes the click's id. A decoy gets none.
+func (r *resolution) clickID() {
+	if d := r.decision; r.visit.Action == affiliate.Pass {
+		d.URL = append(d.URL, r.visit.ClickID...)
+		d.PackedURL = affiliate.AppendPackedID(d.PackedURL)
 	}
 }
 
@@ -61,6 +91,7 @@ func (r *resolution) expand(template []byte) {
 // the visitor put there.
 func (r *resolution) expandPage(param string, value []byte) {
 	d := r.decision
+	r.mixed = true
 	head, _, _ := strings.Cut(r.page, "#")
 	fragment := r.page[len(head):]
 	path, query, _ := strings.Cut(head, "?")
@@ -93,9 +124,7 @@ func (r *resolution) macro(m affiliate.Macro, name string, raw bool) {
 	decoy := v.Action != affiliate.Pass
 	switch m {
 	case affiliate.MacroClickID:
-		if !decoy {
-			d.URL = append(d.URL, v.ClickID...)
-		}
+		r.clickID()
 	case affiliate.MacroSub:
 		if !decoy {
 			r.visitorValue(name, raw)
@@ -196,6 +225,7 @@ func (r *resolution) handOn(at int, before bool, pageParam string) {
 			d.URL = append(d.URL, '&')
 		}
 		d.Why |= affiliate.WhyQueryPassed
+		r.mixed = true
 	}
 	moveTail(d.URL, at, end)
 }

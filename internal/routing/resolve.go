@@ -16,6 +16,7 @@ type resolution struct {
 	names    reader   // parameters that may be handed on
 	fallback []byte   // template
 	chosen   target
+	mixed    bool // the URL holds more than the link's text and the click id
 }
 
 // target is a destination of a record.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,9 +22,6 @@ const (
 	answersBytesMax = 64 << 10  // for one connection, before it must have taken them
 	acceptsMax      = 64        // connections taken from one listener in a round
 )
-
-// yieldInterval is how long a busy loop keeps its processor from other goroutines.
-const yieldInterval = time.Millisecond
 
 // What a loop is told to do.
 const (
@@ -62,9 +58,8 @@ type loop struct {
 	now     time.Time // of this round
 	date    []byte    // the same, as HTTP spells it
 	dateOf  int64     // its second
-	started time.Time // of a clock that never goes back: the next three count from here
+	started time.Time // of a clock that never goes back: the next two count from here
 	second  int64
-	yielded time.Duration
 	stopBy  time.Duration // when told to stop
 
 	visitors   []*visitor // by descriptor
@@ -170,10 +165,6 @@ func (l *loop) tellTime() {
 		l.dateOf, l.date = unix, l.now.UTC().AppendFormat(l.date[:0], http.TimeFormat)
 	}
 	up := time.Since(l.started)
-	if up-l.yielded > yieldInterval {
-		runtime.Gosched()
-		l.yielded = up
-	}
 	if second := int64(up / time.Second); second != l.second {
 		l.second = second
 		l.expire(&l.idle)
