@@ -87,6 +87,7 @@ type Answer struct {
 	counts   *counts
 	record   []byte
 	secret   knowledge
+	ahead    routing.Ahead
 }
 
 // NewAnswer returns the memory to answer one visit after the other. Each is
@@ -94,6 +95,16 @@ type Answer struct {
 func (r *Redirector) NewAnswer(keep Record) *Answer {
 	return &Answer{signer: affiliate.NewSigner(r.options.Keys), keep: keep, agents: useragent.NewMemo(), writer: affiliate.NewRecordWriter(),
 		counts: &r.counts[r.answers.Add(1)%countsMax]}
+}
+
+// Expect fetches what the requests that a is for next will ask for, all at once. It
+// changes no answer.
+func (r *Redirector) Expect(requests []Request, a *Answer) {
+	a.ahead.Start(r.options.Table())
+	for i := range requests {
+		a.ahead.Add(requests[i].Host, requests[i].Path)
+	}
+	a.ahead.Fetch()
 }
 
 // Answer decides a visit, records it and fills in a.

@@ -2,13 +2,18 @@ package eventloop
 
 import (
 	"golang.org/x/sys/unix"
+
+	"github.com/sluicehq/sluice/internal/redirect"
 )
 
 // exchange is what one visitor has sent in a round, and the answers to it.
 type exchange struct {
 	visitor  *visitor
-	in       []byte // not answered yet
-	from, to int    // the answers, in the loop's out
+	in       []byte            // not answered yet
+	request  *redirect.Request // the next to answer, nil for none
+	bytes    int               // of it
+	lasts    bool              // the connection goes on behind it
+	from, to int               // the answers, in the loop's out
 	then     step
 }
 
@@ -67,6 +72,16 @@ func (l *loop) exchange() {
 		return
 	}
 	l.out = l.out[:0]
+	for len(l.requests) < len(l.exchanges) {
+		l.requests = append(l.requests, redirect.Request{})
+	}
+	whole := 0
+	for i := range l.exchanges {
+		if x := &l.exchanges[i]; l.read(x, &l.requests[whole]) {
+			whole++
+		}
+	}
+	l.redirector.Expect(l.requests[:whole], l.answer)
 	for i := range l.exchanges {
 		l.answerAll(&l.exchanges[i])
 	}
@@ -78,34 +93,43 @@ func (l *loop) exchange() {
 	l.makeRoom()
 }
 
+// read takes the next request of an exchange apart. Where there is no whole one, it says
+// what follows.
+func (l *loop) read(x *exchange, q *redirect.Request) bool {
+	v := x.visitor
+	x.request = nil
+	if v.unannounced {
+		if x.in, x.then = v.announce(x.in); v.unannounced || x.then != goOn {
+			return false
+		}
+	}
+	if len(x.in) == 0 {
+		return false
+	}
+	q.Peer, q.TLS, q.Time = v.peer, v.secure, l.now
+	n, lasts, o := parse(x.in, q, l.server.names)
+	switch {
+	case o == whole:
+		x.request, x.bytes, x.lasts = q, n, lasts
+	case o != partial || len(x.in) > l.server.options.HeaderBytes:
+		x.then = handOver
+	}
+	return x.request != nil
+}
+
 // answerAll answers every whole request of a visitor.
 func (l *loop) answerAll(x *exchange) {
-	v := x.visitor
 	x.from = len(l.out)
-	for len(x.in) > 0 && x.then == goOn && len(l.out)-x.from < answersBytesMax {
-		if v.unannounced {
-			if x.in, x.then = v.announce(x.in); v.unannounced {
-				break
-			}
-			continue
-		}
-		l.request.Peer, l.request.TLS = v.peer, v.secure
-		n, keepAlive, o := parse(x.in, &l.request, l.server.names)
-		if o == partial && len(x.in) <= l.server.options.HeaderBytes {
-			break
-		}
-		if o != whole {
-			x.then = handOver
-			break
-		}
-		l.request.Time = l.now
-		l.redirector.Answer(&l.request, l.answer)
-		keepAlive = keepAlive && !l.leaves
-		l.out = l.answer.AppendHTTP(l.out, l.date, l.request.Head, keepAlive)
-		x.in = x.in[n:]
-		if !keepAlive {
+	for q := x.request; x.request != nil && len(l.out)-x.from < answersBytesMax; {
+		l.redirector.Answer(q, l.answer)
+		lasts := x.lasts && !l.leaves
+		l.out = l.answer.AppendHTTP(l.out, l.date, q.Head, lasts)
+		x.in = x.in[x.bytes:]
+		if !lasts {
 			x.then = endIt
+			break
 		}
+		l.read(x, q)
 	}
 	x.to = len(l.out)
 }

@@ -45,15 +45,15 @@ type loop struct {
 
 	redirector *redirect.Redirector
 	answer     *redirect.Answer
-	request    redirect.Request
 
 	events    [eventsMax]unix.EpollEvent
-	accepting []int      // listeners with somebody in the queue
-	exchanges []exchange // of this round
-	again     []*visitor // who has sent more than was answered
-	spare     []*visitor // takes turns with again
-	in        []byte     // what was received in this round
-	out       []byte     // the answers of this round
+	accepting []int              // listeners with somebody in the queue
+	exchanges []exchange         // of this round
+	requests  []redirect.Request // the next of each
+	again     []*visitor         // who has sent more than was answered
+	spare     []*visitor         // takes turns with again
+	in        []byte             // what was received in this round
+	out       []byte             // the answers of this round
 
 	now     time.Time // of this round
 	date    []byte    // the same, as HTTP spells it

@@ -32,7 +32,7 @@ const (
 // is foreign, be it legal or not, so this parser never answers what net/http
 // would refuse.
 func parse(b []byte, q *redirect.Request, names *names) (n int, keepAlive bool, o outcome) {
-	*q = redirect.Request{TLS: q.TLS, Peer: q.Peer}
+	*q = redirect.Request{Time: q.Time, TLS: q.TLS, Peer: q.Peer}
 	lineEnd := bytes.IndexByte(b, '\n')
 	if lineEnd < 0 {
 		return 0, false, startsPlain(b)
