@@ -71,7 +71,8 @@ func phrasesOf(text int) *phrases {
 func (c *Click) AppendRecord(b []byte) []byte { return c.appendRecord(b, nil) }
 
 func (c *Click) appendRecord(b []byte, w *RecordWriter) []byte {
-	id, s := c.ID.raw(), c.shape()
+	texts := c.texts()
+	id, s := c.ID.raw(), c.shape(&texts)
 	b = append(b, clickVersion)
 	b = append(b, id[:]...)
 	b = append(b, byte(c.Outcome)|byte(c.Verdict)<<verdictBits, byte(s), byte(s>>8), byte(s>>16))
@@ -101,7 +102,7 @@ func (c *Click) appendRecord(b []byte, w *RecordWriter) []byte {
 		a := c.IP.As16()
 		b = append(b, a[:]...)
 	}
-	own, texts := c.ownID(), c.texts()
+	own := c.ownID()
 	for left := uint32(s/hasText) & (1<<textFields - 1); left != 0; left &= left - 1 {
 		i := bits.TrailingZeros32(left)
 		switch {
@@ -128,7 +129,7 @@ func (c *Click) ownID() string {
 }
 
 // shape finds out what a record has to say.
-func (c *Click) shape() (s shape) {
+func (c *Click) shape(texts *[textFields]*string) (s shape) {
 	if !c.Visitor.IsZero() {
 		s |= hasVisitor
 	}
@@ -150,7 +151,7 @@ func (c *Click) shape() (s shape) {
 	if c.Fetch != usualFetch {
 		s |= hasFetch
 	}
-	for i, text := range c.texts() {
+	for i, text := range texts {
 		if *text != "" {
 			s |= hasText << i
 		}

@@ -14,7 +14,7 @@ type RecordWriter struct {
 }
 
 const (
-	packedSets    = 256
+	packedSets    = 512
 	packedWays    = 2
 	packedTextMax = 128 // bytes of the longest text that is kept
 	packedMax     = 96  // and of its packed form

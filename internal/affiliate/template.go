@@ -156,11 +156,33 @@ func NormalizeURL(s string) string {
 // authorityEnd returns where the path, query or fragment of an absolute URL
 // begins, or 0 when it has no authority.
 func authorityEnd(s string) int {
+	if end := plainAuthorityEnd(s); end > 0 {
+		return end
+	}
 	i := nextOf(s, 0)
 	if i < 1 || i+1 >= len(s) || s[i-1:i+2] != "://" {
 		return 0 // a "://" further on is not the URL's own
 	}
 	return nextOf(s, i+2)
+}
+
+// httpsScheme is what nearly every URL begins with.
+const httpsScheme = "https://"
+
+// plainAuthorityEnd is authorityEnd of an https URL whose authority is a canonical host
+// and nothing else; 0 for others.
+func plainAuthorityEnd(s string) int {
+	if !strings.HasPrefix(s, httpsScheme) {
+		return 0
+	}
+	i := len(httpsScheme)
+	for i < len(s) && kinds[s[i]]&plainHost != 0 {
+		i++
+	}
+	if i == len(httpsScheme) || s[i-1] == '.' || i < len(s) && s[i] != '/' && s[i] != '?' && s[i] != '#' {
+		return 0
+	}
+	return i
 }
 
 // nextOf returns where the next "/", "?" or "#" stands in s from i on, or len(s).
@@ -267,6 +289,9 @@ func plainURLFault(s string) string {
 // It is used for referrers and destinations and never allocates for lower-case
 // input.
 func URLHost(s string) string {
+	if end := plainAuthorityEnd(s); end > 0 {
+		return s[len(httpsScheme):end]
+	}
 	end := authorityEnd(s)
 	if end == 0 {
 		return ""
@@ -276,6 +301,15 @@ func URLHost(s string) string {
 		s = s[j+1:]
 	}
 	return CanonicalHost(s)
+}
+
+// OwnPage returns the path of the page that a referrer names when it is on the host; ""
+// when it is elsewhere, or no page.
+func OwnPage(referrer, host string) string {
+	if host == "" || URLHost(referrer) != host {
+		return ""
+	}
+	return referrerPage(referrer[authorityEnd(referrer):])
 }
 
 // HostMatches says whether host is the pattern's host, or lies below it when the

@@ -30,7 +30,7 @@ func (r *Redirector) record(q *Request, a *Answer) {
 	c.Variant, c.Rule, c.Page = d.Variant, d.Rule, d.Page
 	c.Country = a.visit.Country
 	host := affiliate.CanonicalHost(q.Host)
-	if page := pageOf(q.Header.Referrer, host); page != "" {
+	if page := affiliate.OwnPage(q.Header.Referrer, host); page != "" {
 		c.Page = cut(c, page, referrerBytesMax)
 	}
 	c.Host = cut(c, host, hostBytesMax)
@@ -59,24 +59,6 @@ func (r *Redirector) lost(err error) {
 	if last := r.lossAt.Load(); now-last >= 60 && r.lossAt.CompareAndSwap(last, now) {
 		r.options.Logger.Error("clicks cannot be recorded; visitors are still redirected", "lost", n, "reason", err)
 	}
-}
-
-// pageOf returns the path of the page that the visitor came from, when that page
-// is on the host that serves the links. Pages elsewhere are the referrer's matter.
-func pageOf(referrer, host string) string {
-	if referrer == "" || affiliate.URLHost(referrer) != host {
-		return ""
-	}
-	_, rest, _ := strings.Cut(referrer, "://")
-	i := strings.IndexByte(rest, '/')
-	if i < 0 {
-		return "/"
-	}
-	path := rest[i:]
-	if j := strings.IndexAny(path, "?#"); j >= 0 {
-		path = path[:j]
-	}
-	return path
 }
 
 // readSubs takes sub1 … sub10 from the query, decoded.

@@ -57,7 +57,7 @@ func TestDamageOnDisk(t *testing.T) {
 	}{
 		{"nothing", "table", func(b []byte) []byte { return b }, 4, all, nil, nil},
 		{"magic", "table", flip(0), 0, none, []string{tableAside, "it is not a routing table", logAside}, []string{"table.damaged", "table.changes.damaged"}},
-		{"newer version", "table", func(b []byte) []byte { b[8]++; return b }, 0, none, []string{tableAside, "it has format version 2 and this program reads 1"}, []string{"table.damaged"}},
+		{"newer version", "table", func(b []byte) []byte { b[8]++; return b }, 0, none, []string{tableAside, "it has format version 3 and this program reads 1 to 2"}, []string{"table.damaged"}},
 		{"header", "table", flip(30), 0, none, []string{tableAside, "its header is damaged"}, []string{"table.damaged"}},
 		{"a record", "table", flip(baseHeaderBytes + 3), 0, none, []string{tableAside, "its contents are damaged"}, []string{"table.damaged"}},
 		{"the last byte", "table", flip(-1), 0, none, []string{tableAside, "its contents are damaged"}, []string{"table.damaged"}},
