@@ -51,7 +51,7 @@ func (c *Click) texts() [textFields]*string {
 // The texts that others depend on, by their place in texts.
 const (
 	agentText, referrerText, languageText = 0, 1, 2
-	urlText                               = 3
+	urlText, slugText                     = 3, 4
 	hostText, pageText                    = 6, 7
 )
 
@@ -108,6 +108,8 @@ func (c *Click) appendRecord(b []byte, w *RecordWriter) []byte {
 		switch {
 		case w != nil && i == urlText && len(w.packedURL) > 0:
 			b = append(append(b, w.packedURL...), codeEnd)
+		case i == slugText && isPlainSlug(*texts[i]):
+			b = append(append(b, *texts[i]...), codeEnd)
 		case w != nil && memorable&(1<<i) != 0:
 			b = w.appendText(b, i, *texts[i], own)
 		default:
