@@ -84,10 +84,7 @@ func (a *App) sourceName(number int) string {
 
 // record returns where a writer puts its clicks.
 func (l *lane) record() redirect.Record {
-	return func(record []byte) error {
-		_, err := l.journal.Append(record)
-		return err
-	}
+	return l.journal.AppendAll
 }
 
 func (all lanes) close() error {

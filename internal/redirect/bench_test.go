@@ -38,6 +38,7 @@ func BenchmarkAnswer(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				bench.redirect.Answer(&q, a)
+				bench.redirect.Keep(a)
 			}
 			if a.Status != 302 || (name == "bot") == bytes.Contains(a.Location, a.click.ID[:]) {
 				b.Fatal(a.Status, string(a.Location))

@@ -25,6 +25,7 @@ func (r *Redirector) Handler(country string, keep Record) http.Handler {
 		defer pool.Put(a)
 		q := RequestFrom(hr, country)
 		r.Answer(&q, a)
+		r.Keep(a)
 		write(w, a)
 	})
 }

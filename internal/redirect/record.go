@@ -22,7 +22,7 @@ const (
 	urlBytesMax      = 4096
 )
 
-// record completes the click and puts it into the journal.
+// record completes the click and packs it.
 func (r *Redirector) record(q *Request, a *Answer) {
 	c, d := &a.click, &a.decision
 	c.Outcome, c.Code, c.Why = d.Outcome, d.Code, d.Why
@@ -44,17 +44,32 @@ func (r *Redirector) record(q *Request, a *Answer) {
 	c.Language = cut(c, q.Header.Language, languageBytesMax)
 	c.Query = cut(c, q.Query, queryBytesMax)
 	readSubs(c, q.Query)
-	a.record = a.writer.AppendRecord(a.record[:0], c, packedURL)
+	a.records = a.writer.AppendRecord(a.records, c, packedURL)
+	a.ends = append(a.ends, len(a.records))
 	a.counts.count(c)
-	if err := a.keep(a.record); err != nil {
-		r.lost(err)
-	}
 }
 
-// lost counts a click that could not be recorded. The first is logged, and then
+// Keep records the clicks of all answers since the last Keep: stored first, sent second.
+// Those that cannot be stored are counted, and their visitors redirected all the same.
+func (r *Redirector) Keep(a *Answer) {
+	if len(a.ends) == 0 {
+		return
+	}
+	from := 0
+	for _, end := range a.ends {
+		a.list = append(a.list, a.records[from:end])
+		from = end
+	}
+	if kept, err := a.keep(a.list); err != nil {
+		r.lost(len(a.list)-kept, err)
+	}
+	a.records, a.ends, a.list = a.records[:0], a.ends[:0], a.list[:0]
+}
+
+// lost counts clicks that could not be recorded. The first is logged, and then
 // one line a minute, however many there are.
-func (r *Redirector) lost(err error) {
-	n := r.lostClicks.Add(1)
+func (r *Redirector) lost(clicks int, err error) {
+	n := r.lostClicks.Add(int64(clicks))
 	now := r.options.Now().Unix()
 	if last := r.lossAt.Load(); now-last >= 60 && r.lossAt.CompareAndSwap(last, now) {
 		r.options.Logger.Error("clicks cannot be recorded; visitors are still redirected", "lost", n, "reason", err)

@@ -21,9 +21,9 @@ import (
 	"github.com/sluicehq/sluice/internal/useragent"
 )
 
-// Record puts a click's record where the death of this process cannot reach it. It
-// does not keep the slice.
-type Record func(record []byte) error
+// Record puts clicks' records where the death of this process cannot reach them. It
+// returns how many are there, and why the others are not. It does not keep the slices.
+type Record func(records [][]byte) (kept int, err error)
 
 // Options of a Redirector. Table and Keys must be set.
 type Options struct {
@@ -85,13 +85,15 @@ type Answer struct {
 	agents   *useragent.Memo
 	writer   *affiliate.RecordWriter
 	counts   *counts
-	record   []byte
+	records  []byte   // of the clicks since the last Keep, one after the other
+	ends     []int    // of each
+	list     [][]byte // the same, for keep
 	secret   knowledge
 	ahead    routing.Ahead
 }
 
-// NewAnswer returns the memory to answer one visit after the other. Each is
-// recorded with keep.
+// NewAnswer returns the memory to answer one visit after the other. They are recorded
+// with keep.
 func (r *Redirector) NewAnswer(keep Record) *Answer {
 	return &Answer{signer: affiliate.NewSigner(r.options.Keys), keep: keep, agents: useragent.NewMemo(), writer: affiliate.NewRecordWriter(),
 		counts: &r.counts[r.answers.Add(1)%countsMax]}
@@ -107,7 +109,8 @@ func (r *Redirector) Expect(requests []Request, a *Answer) {
 	a.ahead.Fetch()
 }
 
-// Answer decides a visit, records it and fills in a.
+// Answer decides a visit and fills in a. The click's record is with a until Keep, which
+// must come before the answer is sent.
 func (r *Redirector) Answer(q *Request, a *Answer) {
 	now := q.Time
 	if now.IsZero() {

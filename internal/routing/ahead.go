@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"encoding/binary"
 	"runtime"
 	"strings"
 )
@@ -54,7 +53,7 @@ func (a *Ahead) find(host string) {
 func (a *Ahead) Fetch() {
 	b, places := a.table.base, a.places
 	for i := range places {
-		places[i] = binary.LittleEndian.Uint64(b.index[places[i]*8:]) & slotOffsetMask
+		places[i] = b.slot(places[i]) & slotOffsetMask
 	}
 	const line = 64 // bytes; a slot without a link leads to the header, and behind each link there is more than a line
 	for i, offset := range places {

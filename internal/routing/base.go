@@ -64,7 +64,7 @@ func (b *base) find(hash uint64, site uint16, slug string) []byte {
 	}
 	tag := hash >> slotOffsetBits
 	for i := hash & b.mask; ; i = (i + 1) & b.mask {
-		slot := binary.LittleEndian.Uint64(b.index[i*8:])
+		slot := b.slot(i)
 		if slot == 0 {
 			return nil
 		}
@@ -77,6 +77,10 @@ func (b *base) find(hash uint64, site uint16, slug string) []byte {
 		}
 	}
 }
+
+// slot is a place of the index: what is there of a name's hash, and where its record
+// is; 0 for nothing.
+func (b *base) slot(i uint64) uint64 { return binary.LittleEndian.Uint64(b.index[i*8:]) }
 
 func (b *base) record(offset int64) []byte {
 	r := reader{b.file[offset:b.header.recordsEnd]}

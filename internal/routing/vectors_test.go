@@ -67,6 +67,9 @@ func TestDecisionVectors(t *testing.T) {
 	if total < vectorsMin {
 		t.Errorf("there are %d decision vectors; there were at least %d", total, vectorsMin)
 	}
+	if packedVectors < total/3 {
+		t.Errorf("%d of %d URLs come packed", packedVectors, total)
+	}
 }
 
 func vectorPaths(t *testing.T) []string {
@@ -122,11 +125,33 @@ func (f *vectorFile) decide(t *testing.T, links []affiliate.Link, v *vectorVisit
 	changed, err := emptyTable().with(f.changes(t, links))
 	check(t, err)
 	got := resolve(t, changed, v)
+	checkPacked(t, changed, v)
 	if saved := resolve(t, onlyBase(t, changed), v); !slices.Equal(saved.Why, got.Why) || saved.URL != got.URL {
 		t.Errorf("the saved table decides otherwise: %+v, %+v", saved, got)
 	}
 	return got
 }
+
+// checkPacked wants a packed URL to be the URL.
+func checkPacked(t *testing.T, table *Table, v *vectorVisit) {
+	t.Helper()
+	var d affiliate.Decision
+	id, visit := affiliate.NewClickID(1781524800123, 1, 2), v.visit(t)
+	visit.ClickID = id.String()
+	table.Resolve(&visit, &d)
+	if len(d.PackedURL) == 0 {
+		return
+	}
+	packedVectors++
+	c, w := affiliate.Click{ID: id, Code: 302, URL: string(d.URL)}, affiliate.NewRecordWriter()
+	var got affiliate.Click
+	if err := got.DecodeRecord(w.AppendRecord(nil, &c, d.PackedURL)); err != nil || got.URL != c.URL {
+		t.Errorf("the URL %q is packed as %x, which is %q (%v)", c.URL, d.PackedURL, got.URL, err)
+	}
+}
+
+// packedVectors counts the decisions whose URL came packed.
+var packedVectors int
 
 func resolve(t *testing.T, table *Table, v *vectorVisit) expectation {
 	t.Helper()

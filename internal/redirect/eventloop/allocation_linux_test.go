@@ -16,7 +16,9 @@ func bareLoop(t testing.TB) (visit func()) {
 	t.Helper()
 	s, records := serve(t, nil)
 	options := s.options
-	options.Record = func(int) redirect.Record { return func([]byte) error { records.Add(1); return nil } }
+	options.Record = func(int) redirect.Record {
+		return func(all [][]byte) (int, error) { records.Add(int64(len(all))); return len(all), nil }
+	}
 	l, err := newLoop(&Server{options: options, names: newNames("")}, 0, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ func serve(t testing.TB, change func(*Options)) (*Server, *atomic.Int64) {
 		t.Fatal(err)
 	}
 	records := new(atomic.Int64)
-	record := func([]byte) error { records.Add(1); return nil }
+	record := func(all [][]byte) (int, error) { records.Add(int64(len(all))); return len(all), nil }
 	r := redirect.New(redirect.Options{Table: h.Current, Keys: affiliate.Keyring{{Number: 1, Secret: bytes.Repeat([]byte{7}, 32)}}})
 	o := Options{Redirector: r, Record: func(int) redirect.Record { return record }, Others: r.Handler("", record)}
 	if change != nil {
@@ -329,13 +329,15 @@ func serveSeen(t *testing.T, change func(*Options)) (*Server, func() recorded) {
 	t.Helper()
 	clicks := make(chan recorded, 16)
 	s, _ := serve(t, func(o *Options) {
-		keep := func(b []byte) error {
-			var r recorded
-			if err := r.DecodeRecord(b); err != nil {
-				t.Error(err)
+		keep := func(records [][]byte) (int, error) {
+			for _, b := range records {
+				var r recorded
+				if err := r.DecodeRecord(b); err != nil {
+					t.Error(err)
+				}
+				clicks <- r
 			}
-			clicks <- r
-			return nil
+			return len(records), nil
 		}
 		o.Record = func(int) redirect.Record { return keep }
 		o.Others = o.Redirector.Handler("", keep)

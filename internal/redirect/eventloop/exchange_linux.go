@@ -85,6 +85,7 @@ func (l *loop) exchange() {
 	for i := range l.exchanges {
 		l.answerAll(&l.exchanges[i])
 	}
+	l.redirector.Keep(l.answer)
 	for i := range l.exchanges {
 		l.finish(&l.exchanges[i])
 	}
