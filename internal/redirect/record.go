@@ -46,7 +46,7 @@ func (r *Redirector) record(q *Request, a *Answer) {
 	readSubs(c, q.Query)
 	a.records = a.writer.AppendRecord(a.records, c, packedURL)
 	a.ends = append(a.ends, len(a.records))
-	a.counts.count(c)
+	a.tally.count(c)
 }
 
 // Keep records the clicks of all answers since the last Keep: stored first, sent second.
@@ -64,6 +64,7 @@ func (r *Redirector) Keep(a *Answer) {
 		r.lost(len(a.list)-kept, err)
 	}
 	a.records, a.ends, a.list = a.records[:0], a.ends[:0], a.list[:0]
+	a.counts.add(&a.tally)
 }
 
 // lost counts clicks that could not be recorded. The first is logged, and then
@@ -109,11 +110,23 @@ func cut(c *affiliate.Click, s string, n int) string {
 	return s[:n]
 }
 
-// counts count visits by what became of them. Each Answer has its own of a few, so
-// that loops do not wait for each other's cache line, and a visit is one addition.
+// tally counts visits by what became of them, until Keep. It is not for everybody to see:
+// an atomic addition makes the processor finish all that it has begun to write.
+type tally [countedOutcomes * 2]int32 // twice the outcome, and 1 for a bot
+
+func (n *tally) count(c *affiliate.Click) {
+	i := int(c.Outcome) * 2
+	if c.Verdict == affiliate.VerdictBot {
+		i++
+	}
+	n[i]++
+}
+
+// counts are tallies added up. Each Answer has its own of a few, so that loops do not
+// wait for each other's cache line.
 type counts struct {
-	visits [countedOutcomes * 2]atomic.Int64 // twice the outcome, and 1 for a bot
-	_      [48]byte                          // keeps neighbours out of one pair of cache lines
+	visits [len(tally{})]atomic.Int64
+	_      [48]byte // keeps neighbours out of one pair of cache lines
 }
 
 const (
@@ -121,12 +134,14 @@ const (
 	countsMax       = 16
 )
 
-func (n *counts) count(c *affiliate.Click) {
-	i := int(c.Outcome) * 2
-	if c.Verdict == affiliate.VerdictBot {
-		i++
+// add moves a tally.
+func (n *counts) add(t *tally) {
+	for i := range t {
+		if t[i] != 0 {
+			n.visits[i].Add(int64(t[i]))
+			t[i] = 0
+		}
 	}
-	n.visits[i].Add(1)
 }
 
 // Stats are the counts since the start.

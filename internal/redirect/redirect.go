@@ -84,6 +84,7 @@ type Answer struct {
 	keep     Record
 	agents   *useragent.Memo
 	writer   *affiliate.RecordWriter
+	tally    tally
 	counts   *counts
 	records  []byte   // of the clicks since the last Keep, one after the other
 	ends     []int    // of each

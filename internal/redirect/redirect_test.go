@@ -292,6 +292,7 @@ func TestStatsAddUp(t *testing.T) {
 		for _, c := range []struct{ path, agent string }{{"/go/plain", browser}, {"/go/nothing-here", browser}, {"/go/people-only", "Googlebot/2.1"}} {
 			b.redirect.Answer(&Request{Host: "example.com", Path: c.path, Header: Header{UserAgent: c.agent, Accept: "*/*"}}, a)
 		}
+		b.redirect.Keep(a)
 		want := int64(n + 1)
 		if s := b.redirect.Stats(); s != (Stats{Visits: 3 * want, Redirected: want, Missing: want, Bots: want}) {
 			t.Fatalf("after %d of each: %+v", want, s)
