@@ -108,7 +108,7 @@ func (c *Click) appendRecord(b []byte, w *RecordWriter) []byte {
 		switch {
 		case w != nil && i == urlText && len(w.packedURL) > 0:
 			b = append(append(b, w.packedURL...), codeEnd)
-		case i == slugText && isPlainSlug(*texts[i]):
+		case i == slugText && isPlain(*texts[i]):
 			b = append(append(b, *texts[i]...), codeEnd)
 		case w != nil && memorable&(1<<i) != 0:
 			b = w.appendText(b, i, *texts[i], own)

@@ -475,6 +475,15 @@ var decimalPairs = func() (p [100][2]byte) {
 	return p
 }()
 
+// isPlain says that every byte of s stands for itself in a text.
+func isPlain(s string) bool {
+	odd := byte(0)
+	for i := 0; i < len(s); i++ {
+		odd |= (s[i] - codePlain) | s[i] // what is below wraps
+	}
+	return odd < codeMany
+}
+
 // copyPlain copies the eight bytes of s and returns how many of them, from the first,
 // stand for themselves.
 func copyPlain(out []byte, s string) int {

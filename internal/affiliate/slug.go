@@ -72,27 +72,45 @@ func undecidable(name string) string {
 	return ""
 }
 
-// isPlainSlug says that s is canonical ASCII already, the usual case.
+// isPlainSlug says that s is canonical ASCII already, the usual case: letters and digits,
+// and marks between them, but none at the begin of a segment. It looks at every byte
+// in the same way, because names give the processor nothing to guess their marks by.
 func isPlainSlug(s string) bool {
 	if s == "" || len(s) > SlugBytesMax {
 		return false
 	}
-	previous := byte('/')
+	bad, previous := slugByte(0), slugSlash
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-		case c == '-' || c == '_' || c == '.' || c == '~' || c == '/':
-			if previous == '/' {
-				return false
-			}
-		default:
-			return false
-		}
-		previous = c
+		k := slugBytes[s[i]]
+		bad |= k&slugNone | previous>>1&k
+		previous = k
 	}
-	return isAlnum(previous)
+	return bad&(slugNone|slugMark) == 0 && previous == 0
 }
+
+// slugByte is what a byte may be in a slug; 0 for a letter or digit.
+type slugByte uint8
+
+const (
+	slugMark  slugByte = 1            // not at the begin of a segment, not at the end of all
+	slugSlash slugByte = 2 | slugMark // a mark that begins a segment
+	slugNone  slugByte = 4
+)
+
+var slugBytes = func() (k [256]slugByte) {
+	for c := range k {
+		switch c := byte(c); {
+		case isAlnum(c):
+		case c == '/':
+			k[c] = slugSlash
+		case c == '-', c == '_', c == '.', c == '~':
+			k[c] = slugMark
+		default:
+			k[c] = slugNone
+		}
+	}
+	return k
+}()
 
 func isAlnum(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 
