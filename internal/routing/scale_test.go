@@ -77,11 +77,12 @@ func scaleRebuild(b *testing.B, h *Holder, n int) (stringBytes int) {
 	}
 	r.Site(*site("main"))
 	l := link(1, "x", "https://shop.example/")
-	var slug []byte
+	var slug, packed []byte
 	for i := range n {
 		slug = scaleSlug(slug[:0], i)
 		l.ID, l.Slug, l.Destinations[0].URL = int64(i+1), string(slug), scaleURL(i)
-		stringBytes += len(l.Slug) + len(l.Destinations[0].URL)
+		packed = affiliate.PackLink(packed[:0], l.Destinations[0].URL)
+		stringBytes += len(l.Slug) + len(packed)
 		if err := r.Link(l); err != nil {
 			b.Fatal(err)
 		}
