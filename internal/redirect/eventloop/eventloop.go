@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/redirect"
@@ -33,8 +34,10 @@ type Options struct {
 	// Record returns where a loop records its visits. It is asked once for each
 	// loop, and each of them calls what it got from one goroutine.
 	Record func(loop int) redirect.Record
-	// Others answers what is not plain.
+	// Others answers what is not plain, and everything below OtherPaths.
 	Others http.Handler
+	// OtherPaths begin paths that belong to no link, such as "/postback/".
+	OtherPaths []string
 	// CountryHeader in which a trusted proxy names the visitor's country.
 	CountryHeader string
 	// Announcing proxies begin each connection with a PROXY protocol header, version
@@ -72,6 +75,16 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+}
+
+// isOther says that a path belongs to no link.
+func (o *Options) isOther(path string) bool {
+	for _, p := range o.OtherPaths {
+		if strings.HasPrefix(path, p) {
+			return true
+		}
+	}
+	return false
 }
 
 func defaultTo[T int | time.Duration](field *T, n T) {

@@ -417,3 +417,28 @@ func succession(t *testing.T, first *Server, begin func()) {
 		t.Error("nobody asked, or nobody changed over")
 	}
 }
+
+// What lies below a path that belongs to no link goes to net/http, whatever comes
+// before and behind it on the connection.
+func TestOtherPathsAreHandedOn(t *testing.T) {
+	s, records := serve(t, func(o *Options) {
+		redirects := o.Others
+		o.OtherPaths = []string{"/postback/", "/pixel/"}
+		o.Others = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if o.isOther(r.URL.Path) {
+				w.WriteHeader(http.StatusTeapot)
+				return
+			}
+			redirects.ServeHTTP(w, r)
+		})
+	})
+	other := strings.Replace(plain, "/go/a", "/postback/abc?x=1", 1)
+	got := answers(t, talk(t, s, plain+other+plain))
+	if len(got) != 3 || got[0].StatusCode != 302 || got[1].StatusCode != http.StatusTeapot || got[2].StatusCode != 302 || records.Load() != 2 {
+		t.Errorf("%d answers, %d records: %v", len(got), records.Load(), got)
+	}
+	near := strings.Replace(plain, "/go/a", "/postback", 1)
+	if got := answers(t, talk(t, s, near)); len(got) != 1 || got[0].StatusCode != 404 {
+		t.Errorf("a path that only begins alike: %v", got)
+	}
+}

@@ -110,7 +110,7 @@ func (l *loop) read(x *exchange, q *redirect.Request) bool {
 	q.Peer, q.TLS, q.Time = v.peer, v.secure, l.now
 	n, lasts, o := parse(x.in, q, l.server.names)
 	switch {
-	case o == whole:
+	case o == whole && !l.server.options.isOther(q.Path):
 		x.request, x.bytes, x.lasts = q, n, lasts
 	case o != partial || len(x.in) > l.server.options.HeaderBytes:
 		x.then = handOver
