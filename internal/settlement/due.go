@@ -1,0 +1,90 @@
+package settlement
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/store"
+)
+
+// dueMax is how many conversions are settled in one transaction of RunDue.
+const dueMax = 200
+
+// RunDue settles what the clock has made due: holds that have ended, locks that have come,
+// and clicks to look for again. It returns how many conversions it has looked at. The
+// moments are stored, so nothing is missed by an outage, only late.
+func (o *Office) RunDue(ctx context.Context) (settled int, err error) {
+	for {
+		n, err := o.runDue(ctx)
+		settled += n
+		if err != nil || n < dueMax {
+			return settled, err
+		}
+	}
+}
+
+func (o *Office) runDue(ctx context.Context) (n int, err error) {
+	var due []store.Conversion
+	var wanted []search
+	now := o.now()
+	err = o.options.Store.View(ctx, func(r store.Reader) error {
+		if due, err = r.Books().DueConversions(now, dueMax); err != nil {
+			return err
+		}
+		programs := &programs{documents: r.Documents()}
+		for i := range due {
+			if due[i].State != affiliate.Unmatched {
+				continue
+			}
+			p, err := programs.get(due[i].Program)
+			if err != nil {
+				return err
+			}
+			s, err := dueSearch(p, r, &due[i])
+			if err != nil {
+				return err
+			}
+			wanted = append(wanted, s)
+		}
+		return nil
+	})
+	if err != nil || len(due) == 0 {
+		return 0, err
+	}
+	found, err := o.lookUp(ctx, wanted)
+	if err != nil {
+		o.options.Logger.Warn("clicks cannot be looked up; the conversions wait", "reason", err)
+	}
+	return len(due), o.options.Store.Update(ctx, func(w store.Writer) error {
+		done := map[transaction]bool{}
+		for i := range due {
+			tx := transaction{due[i].Program, due[i].Tx}
+			if done[tx] {
+				continue
+			}
+			done[tx] = true
+			if _, err := o.settle(w, tx, found); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Waiting for clicks: a click may still be on its way from the journal, or from another
+// machine. After a week nobody looks any more by the clock; a new report does.
+const (
+	lookFirst = time.Minute
+	lookLast  = 7 * 24 * time.Hour
+)
+
+// nextLook is when the click of an unmatched conversion is looked for again: a quarter of
+// its age from now, so that a hundred looks cover the week. Zero: not by the clock.
+func nextLook(since, now time.Time) time.Time {
+	age := now.Sub(since)
+	if age > lookLast {
+		return time.Time{}
+	}
+	return now.Add(max(lookFirst, age/4))
+}

@@ -1,0 +1,111 @@
+package settlement
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/commission"
+	"github.com/sluicehq/sluice/internal/ledger"
+	"github.com/sluicehq/sluice/internal/store"
+)
+
+// endOfBooks asks the store for what holds now.
+var endOfBooks time.Time
+
+// rulingsMax bounds what people may decide about one conversion.
+const rulingsMax = 100
+
+// Rule adds a person's decision about a conversion and settles it anew.
+func (o *Office) Rule(ctx context.Context, conversion string, ruling commission.Ruling) (c store.Conversion, err error) {
+	if ruling.Author == "" {
+		return c, affiliate.Errorf(affiliate.Invalid, "the decision has no author")
+	}
+	switch ruling.Do {
+	case commission.Approve, commission.Reverse, commission.Hold, commission.Release:
+	default:
+		return c, affiliate.Errorf(affiliate.Invalid, "%q is not a decision; use approve, reverse, hold or release", ruling.Do)
+	}
+	ruling.At = o.now()
+	ruling.ID = affiliate.NewReportID(ruling.At, o.options.Random())
+	err = o.options.Store.Update(ctx, func(w store.Writer) error {
+		if c, err = w.Books().Conversion(conversion); err != nil {
+			return err
+		}
+		var rulings []commission.Ruling
+		if err := decode(c.Rulings, &rulings); err != nil {
+			return err
+		}
+		if len(rulings) >= rulingsMax {
+			return affiliate.Errorf(affiliate.TooLarge, "there are %d decisions about the conversion %s already", len(rulings), conversion)
+		}
+		c.Rulings = encode(append(rulings, ruling))
+		if err := w.Books().PutConversion(c); err != nil {
+			return err
+		}
+		if _, err := o.settle(w, transaction{c.Program, c.Tx}, newFindings()); err != nil {
+			return err
+		}
+		c, err = w.Books().Conversion(conversion)
+		return err
+	})
+	return c, err
+}
+
+// Adjust posts a bonus or a correction by hand, once for each ID.
+func (o *Office) Adjust(ctx context.Context, a ledger.Adjustment) error {
+	a.At = o.now()
+	posting, err := a.Posting()
+	if err != nil {
+		return err
+	}
+	return o.options.Store.Update(ctx, func(w store.Writer) error {
+		added, err := w.Books().Post([]ledger.Posting{posting})
+		if err == nil && added == 0 {
+			err = affiliate.Errorf(affiliate.Conflict, "there is a posting %s already", posting.ID)
+		}
+		return err
+	})
+}
+
+// Explanation is why a conversion is what it is.
+type Explanation struct {
+	Conversion store.Conversion      `json:"conversion"`
+	Reports    []affiliate.Report    `json:"reports"`
+	Path       []affiliate.PathTouch `json:"path"`
+	Rulings    []commission.Ruling   `json:"rulings"`
+	Shares     []commission.Share    `json:"shares"`
+	Steps      []commission.Step     `json:"steps"`
+	Postings   []ledger.Posting      `json:"postings"`
+}
+
+// Explain derives a conversion again from what is stored, and says every step, with the
+// entries that were posted for it.
+func (o *Office) Explain(ctx context.Context, conversion string) (x Explanation, err error) {
+	err = o.options.Store.View(ctx, func(r store.Reader) error {
+		if x.Conversion, err = r.Books().Conversion(conversion); err != nil {
+			return err
+		}
+		c := x.Conversion
+		programs := &programs{documents: r.Documents()}
+		p, err := programs.get(c.Program)
+		if err != nil {
+			return err
+		}
+		if x.Reports, err = r.Books().Reports(c.Program, c.Tx); err != nil {
+			return err
+		}
+		facts, err := o.facts(r, programs, p, x.Reports, c.Event, &c, newFindings())
+		if err != nil {
+			return err
+		}
+		out := commission.Settle(facts)
+		x.Path, x.Rulings, x.Shares, x.Steps = facts.Path, facts.Rulings, out.Shares, out.Steps
+		x.Postings, err = r.Books().Postings(store.PostingQuery{Subject: c.ID, Limit: postingsMax})
+		return err
+	})
+	return x, err
+}
+
+// postingsMax bounds an explanation: a conversion that was changed more often shows its latest.
+const postingsMax = 1000
