@@ -1,6 +1,9 @@
 package affiliate
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // PayoutMethod is how a partner gets its money.
 type PayoutMethod struct {
@@ -60,9 +63,10 @@ func (m *PayoutMethod) validate(fs *faults, field string) {
 	default:
 		fs.add(field+".kind", "%q is not one of %s, %s, %s", clip(string(m.Kind), 40), BySEPA, ByPayPal, ByHand)
 	}
-	textFault(fs, field+".name", m.Name, 4*holderCharactersMax)
-	if n := len([]rune(clip(m.Name, 4*holderCharactersMax))); n > holderCharactersMax {
+	if utf8.RuneCountInString(m.Name) > holderCharactersMax {
 		fs.add(field+".name", "it is longer than %d characters, which is what a transfer has room for", holderCharactersMax)
+	} else {
+		textFault(fs, field+".name", m.Name, 4*holderCharactersMax)
 	}
 	if m.IBAN != "" && !ValidIBAN(m.IBAN) {
 		fs.add(field+".iban", "%q is not an IBAN: its check digits do not fit; compare it with the partner's", clip(m.IBAN, 40))
