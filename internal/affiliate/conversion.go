@@ -1,6 +1,10 @@
 package affiliate
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Report is one message about an order, as it came. It is stored once and never
 // changes; what an order is, all its reports say together.
@@ -31,6 +35,12 @@ type Report struct {
 	Nonce      string    `json:"nonce,omitempty"`
 }
 
+// NewReportID names a report: the 24 characters of a ClickID, the time it was taken in
+// to the millisecond and then 64 random bits, so that ids sort by time.
+func NewReportID(t time.Time, random uint64) string {
+	return NewClickID(t.UnixMilli(), uint16(random>>56), random).String()
+}
+
 // FXRate is an exchange rate with its origin.
 type FXRate struct {
 	Ratio
@@ -51,6 +61,12 @@ const (
 	ReportReversed ReportStatus = "reversed" // with an amount: so much of it; without: all
 )
 
+// ReportStatuses are all of them.
+var ReportStatuses = []ReportStatus{ReportPending, ReportApproved, ReportPaid, ReportReversed}
+
+// Valid says that it is one of ReportStatuses.
+func (r ReportStatus) Valid() bool { return slices.Contains(ReportStatuses, r) }
+
 // Source is how a report came.
 type Source string
 
@@ -62,6 +78,12 @@ const (
 	ByAPI      Source = "api"
 	ByCSV      Source = "csv"
 )
+
+// Sources are all of them.
+var Sources = []Source{ByPostback, ByPixel, ByScript, ByAPI, ByCSV}
+
+// Valid says that it is one of Sources.
+func (s Source) Valid() bool { return slices.Contains(Sources, s) }
 
 // Reason of a reversal.
 type Reason string
@@ -80,6 +102,38 @@ const (
 	ReasonMerchant    Reason = "merchant_return"
 	ReasonOther       Reason = "other"
 )
+
+// ReversalReasons are all of them.
+var ReversalReasons = []Reason{ReasonRejected, ReasonInfoInvalid, ReasonError, ReasonFraud, ReasonReturned, ReasonOutOfStock,
+	ReasonOrderError, ReasonDispute, ReasonTerms, ReasonMerchant, ReasonOther}
+
+// Valid says that it is one of ReversalReasons.
+func (r Reason) Valid() bool { return slices.Contains(ReversalReasons, r) }
+
+// reasonCodes are impact.com's codes of reversals where they are not our words already.
+var reasonCodes = map[string]Reason{
+	"cons_info_invalid":    ReasonInfoInvalid,
+	"cons_error":           ReasonError,
+	"cons_fraud":           ReasonFraud,
+	"item_out_of_stock":    ReasonOutOfStock,
+	"pub_act_dispute":      ReasonDispute,
+	"not_compliance_terms": ReasonTerms,
+	"mp_returned":          ReasonMerchant,
+}
+
+// ParseReason reads a reason in any case, with spaces or hyphens between its words, or
+// as one of impact.com's codes; "" is no reason. Invalid: it is not known; whoever would rather
+// keep the reversal takes ReasonOther.
+func ParseReason(s string) (Reason, error) {
+	word := strings.ToLower(strings.Join(strings.FieldsFunc(clip(s, 80), func(r rune) bool { return r == ' ' || r == '-' || r == '_' }), "_"))
+	if r, ok := reasonCodes[word]; ok {
+		return r, nil
+	}
+	if r := Reason(word); word == "" || r.Valid() {
+		return r, nil
+	}
+	return "", Errorf(Invalid, "%q is not a reason; use one of %s", clip(s, 40), listed(ReversalReasons))
+}
 
 // PathTouch is a valid click of a visitor, as attribution sees it.
 type PathTouch struct {
@@ -103,3 +157,9 @@ const (
 	Paid      State = "paid"
 	Reversed  State = "reversed"
 )
+
+// States are all of them.
+var States = []State{Unmatched, Pending, Approved, Paid, Reversed}
+
+// Valid says that it is one of States.
+func (s State) Valid() bool { return slices.Contains(States, s) }

@@ -9,17 +9,25 @@ import (
 type Program struct {
 	ID   string `json:"id"`
 	Name string `json:"name,omitempty"`
+	// Merchant is the name of whose shop it is, for people; several programs may be one
+	// merchant's.
+	Merchant string `json:"merchant,omitempty"`
 	// Network names the preset (see Presets) that says where the network wants
 	// the sub-ID and what its terms forbid. Empty: recognised by the
 	// destination's host.
 	Network string `json:"network,omitempty"`
 	Status  Status `json:"status,omitempty"`
+	// Side is Earns or Pays; programs that were stored before there were sides have none,
+	// which means Earns.
+	Side Side `json:"side,omitempty"`
 	// PartnerParam is the query parameter that names a partner; "ref" by default.
 	PartnerParam string    `json:"partner_param,omitempty"`
 	DeepLink     *DeepLink `json:"deep_link,omitempty"`
 	SubID        *SubID    `json:"sub_id,omitempty"`
 	Policy       *Policy   `json:"policy,omitempty"`
-	Version      int64     `json:"version,omitempty"`
+	// Settlement is how clicks become money; nil while nobody keeps books of the program.
+	Settlement *Settlement `json:"settlement,omitempty"`
+	Version    int64       `json:"version,omitempty"`
 }
 
 // DeepLink says which pages of the merchant a visitor may be sent to by ?url=.
@@ -64,15 +72,6 @@ const (
 	ByPreset Permission = ""
 )
 
-// Partner is somebody who sends visitors to a program that we pay.
-type Partner struct {
-	Program string `json:"program"`
-	Code    string `json:"code"`
-	Name    string `json:"name,omitempty"`
-	Status  Status `json:"status,omitempty"`
-	Version int64  `json:"version,omitempty"`
-}
-
 // Status is the state of a link, a program or a partner.
 type Status string
 
@@ -95,6 +94,11 @@ func (p *Program) Normalize() {
 	if p.Status == "" {
 		p.Status = Active
 	}
+	if p.Side == "" {
+		p.Side = Earns
+	}
+	p.Merchant = strings.TrimSpace(p.Merchant)
+	p.Settlement = p.Settlement.normalized()
 	if p.PartnerParam == "" {
 		p.PartnerParam = DefaultPartnerParam
 	}
@@ -116,6 +120,10 @@ func (p *Program) Validate() error {
 	if p.Network != "" && PresetNamed(p.Network) == nil {
 		fs.add("network", "%q is not known; known networks: %s", p.Network, strings.Join(PresetNames(), ", "))
 	}
+	if !p.Side.Valid() {
+		fs.add("side", "%q is not one of %s, %s", clip(string(p.Side), 40), Earns, Pays)
+	}
+	textFault(&fs, "merchant", p.Merchant, merchantBytesMax)
 	paramFault(&fs, "partner_param", p.PartnerParam)
 	if p.DeepLink != nil {
 		for i, h := range p.DeepLink.Hosts {
@@ -132,8 +140,11 @@ func (p *Program) Validate() error {
 		p.Policy.Redirect.validate(&fs, "policy.redirect")
 		p.Policy.VisitorSubID.validate(&fs, "policy.visitor_sub_id")
 	}
+	p.Settlement.validate(&fs, "settlement")
 	return fs.err("the program " + quote(p.ID) + " is not valid")
 }
+
+const merchantBytesMax = 200
 
 func (p Permission) validate(fs *faults, field string) {
 	if p != ByPreset && p != Allowed && p != Denied {
@@ -173,29 +184,6 @@ const subIDBytesMax = 512
 // a parameter nor a path segment.
 func isSubIDText(r rune) bool {
 	return r < 0x80 && (isAlnum(lowerByte(byte(r))) || strings.IndexByte("-._~:,%", byte(r)) >= 0)
-}
-
-// Normalize fills in defaults and canonical spellings.
-func (p *Partner) Normalize() {
-	p.Program = strings.ToLower(strings.TrimSpace(p.Program))
-	p.Code = strings.ToLower(strings.TrimSpace(p.Code))
-	if p.Status == "" {
-		p.Status = Active
-	}
-}
-
-// Validate reports every field at fault of a normalised partner.
-func (p *Partner) Validate() error {
-	var fs faults
-	handleFault(&fs, "program", p.Program)
-	handleFault(&fs, "code", p.Code)
-	if p.Code != "" && !isAlnum(p.Code[len(p.Code)-1]) {
-		fs.add("code", "%q must end in a letter or a digit: other endings are cut from requested names", clip(p.Code, 64))
-	}
-	if !p.Status.valid() {
-		fs.add("status", "%q is not one of active, paused, archived", p.Status)
-	}
-	return fs.err("the partner " + quote(p.Code) + " is not valid")
 }
 
 // paramFault checks the name of a query parameter.
