@@ -26,7 +26,7 @@ func (a Adjustment) Posting() (Posting, error) {
 	subject := "adjustment:" + a.ID
 	p := Posting{
 		ID: PostingID(subject, 1), At: a.At, Why: a.Why, Subject: subject, Author: a.Author, Note: a.Note, Reason: a.Reason,
-		Entries: []Entry{{Owed(a.Program, a.Partner), a.Amount}, {Cost(a.Program), a.Amount.Neg()}},
+		Entries: []Entry{{Owed(a.Program, a.Partner), a.Amount}, {Cost(a.Program), opposite(a.Amount)}},
 	}
 	switch {
 	case a.Why != Bonus && a.Why != Manual:

@@ -107,6 +107,7 @@ func TestTheLargestAmountHasTheDigitsOfAmounts(t *testing.T) {
 func TestBalances(t *testing.T) {
 	b := Balances{}
 	p := bonus()
+	p.Entries = []Entry{{Owed("acme", "anna"), eur(300)}, {Owed("acme", "anna"), eur(200)}, {Cost("acme"), eur(-500)}}
 	if err := b.Add(&p); err != nil {
 		t.Fatal(err)
 	}

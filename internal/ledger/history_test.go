@@ -380,3 +380,44 @@ func (h *history) replay() error {
 	}
 	return nil
 }
+
+// The table in docs/settlement.md, day by day.
+func TestClawbackAsDocumented(t *testing.T) {
+	h := newHistory(func(int) int { return 0 })
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	stands := func(day, pending, owed, inPayout, paidOut, cost int64) {
+		t.Helper()
+		want := Balances{
+			Pending(program, "anna"): {"EUR": pending}, Owed(program, "anna"): {"EUR": owed}, InPayout(program, "anna"): {"EUR": inPayout},
+			PaidOut(program, "anna"): {"EUR": paidOut}, Cost(program): {"EUR": cost},
+		}
+		if !h.balances.Equal(want) {
+			t.Fatalf("day %d: the balances are %v, want %v", day, h.balances.cells(), want.cells())
+		}
+		do(h.audit())
+	}
+	do(h.bring("acme/tx1", []Want{{Partner: "anna", Pending: eur(6000)}}))
+	stands(1, 6000, 0, 0, 0, -6000)
+	do(h.bring("acme/tx1", []Want{{Partner: "anna", Owed: eur(6000)}}))
+	stands(31, 0, 6000, 0, 0, -6000)
+	do(h.pay(5000))
+	stands(32, 0, 0, 6000, 0, -6000)
+	do(errors.Join(h.proceed(0), h.proceed(0)))
+	stands(33, 0, 0, 0, 6000, -6000)
+	do(h.bring("acme/tx1", []Want{{Partner: "anna", Owed: eur(4000)}}))
+	stands(40, 0, -2000, 0, 6000, -4000)
+	if lines := Preview(program, h.balances.Owed(program, "EUR"), eur(5000), h.payouts); len(lines) != 1 || lines[0] != (Line{"anna", eur(-2000), WaitsForClawback}) {
+		t.Fatalf("day 62: the preview is %v", lines)
+	}
+	do(h.bring("acme/tx2", []Want{{Partner: "anna", Owed: eur(7500)}}))
+	stands(70, 0, 5500, 0, 6000, -11500)
+	do(h.pay(5000))
+	do(errors.Join(h.proceed(1), h.proceed(1)))
+	stands(92, 0, 0, 0, 11500, -11500)
+	do(h.replay())
+}

@@ -39,6 +39,12 @@ type Entry struct {
 	Amount  affiliate.Money `json:"amount"`
 }
 
+// opposite is what the other account of a pair gets. It cuts the smallest integer, which
+// has no opposite and anybody can ask for, so that Check refuses it with a sentence.
+func opposite(m affiliate.Money) affiliate.Money {
+	return affiliate.Money{Minor: -m.Minor, Currency: m.Currency}
+}
+
 // Why a posting was made.
 type Why string
 

@@ -151,6 +151,6 @@ func (p Payout) Undo(author, note string) Posting {
 func (p Payout) posting(revision int64, why Why, at time.Time, author string, from, to func(program, partner string) Account) Posting {
 	return Posting{
 		ID: PostingID(p.Subject(), revision), At: at, Why: why, Subject: p.Subject(), Author: author,
-		Entries: []Entry{{from(p.Program, p.Partner), p.Amount.Neg()}, {to(p.Program, p.Partner), p.Amount}},
+		Entries: []Entry{{from(p.Program, p.Partner), opposite(p.Amount)}, {to(p.Program, p.Partner), p.Amount}},
 	}
 }

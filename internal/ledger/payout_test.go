@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,7 @@ func TestDraftRefuses(t *testing.T) {
 		{"nothing", func(p *Payout) { p.Amount.Minor = 0 }, nil, affiliate.Invalid, "moves nothing"},
 		{"less than nothing", func(p *Payout) { p.Amount.Minor = -1 }, nil, affiliate.Invalid, "never negative"},
 		{"too much", func(p *Payout) { p.Amount.Minor = amountMax + 1 }, nil, affiliate.Invalid, "15 digits"},
+		{"the smallest integer", func(p *Payout) { p.Amount.Minor = math.MinInt64 }, nil, affiliate.Invalid, "15 digits"},
 		{"no program", func(p *Payout) { p.Program = "" }, nil, affiliate.Invalid, "no account"},
 		{"no author", func(p *Payout) { p.Author = "" }, nil, affiliate.Invalid, "author"},
 		{"no time", func(p *Payout) { p.Created = time.Time{} }, nil, affiliate.Invalid, "no time"},
@@ -188,6 +190,7 @@ func TestAdjustments(t *testing.T) {
 		{"a reason without note", func(a *Adjustment) { a.Note, a.Reason = "", affiliate.ReasonDispute }, true},
 		{"a bonus that takes", func(a *Adjustment) { a.Amount = eur(-500) }, false},
 		{"a bonus of nothing", func(a *Adjustment) { a.Amount = eur(0) }, false},
+		{"the smallest integer", func(a *Adjustment) { a.Why, a.Amount = Manual, eur(math.MinInt64) }, false},
 		{"no author", func(a *Adjustment) { a.Author = "" }, false},
 		{"no reason", func(a *Adjustment) { a.Note = "" }, false},
 		{"no id", func(a *Adjustment) { a.ID = "" }, false},
