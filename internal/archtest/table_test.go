@@ -36,6 +36,8 @@ var rooms = []room{
 	{pkg: "geo/mkasn", std: []string{"net/http"}, why: "a step of the build converts files and fetches nothing"},
 	{pkg: "useragent", may: []string{"affiliate"}, std: []string{"os", "net", "net/http", "database/sql"},
 		why: "a header is read, not looked up"},
+	{pkg: "commission", may: []string{"affiliate"}, std: []string{"os", "net", "net/http", "database/sql", "log/slog"},
+		why: "what a conversion should be follows from facts and a time that is handed in, so that it can be settled again"},
 
 	// Contracts, their suites, their engines.
 	{pkg: "store", may: []string{"affiliate", "routing"}, std: []string{"database/sql"},
