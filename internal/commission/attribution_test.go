@@ -98,8 +98,8 @@ func TestDecayWeight(t *testing.T) {
 		want uint32
 	}{
 		{0, math.MaxUint32}, {week, 1 << 31}, {2 * week, 1 << 30}, {32 * week, 1}, {32*week + 1, 0}, {100 * week, 0},
-		{24 * 60 * 60, 3_890_020_892}, // a day: 0.905723664 of the whole
-		{8 * 24 * 60 * 60, 1_945_010_446},
+		{24 * 60 * 60, 3_890_053_517}, // a day: 0.9057… of 2^32
+		{8 * 24 * 60 * 60, 1_945_026_758},
 	} {
 		if got := decayWeight(e.age, week); got != e.want {
 			t.Errorf("%d s: %d, want %d", e.age, got, e.want)
