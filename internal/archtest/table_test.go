@@ -38,6 +38,8 @@ var rooms = []room{
 		why: "a header is read, not looked up"},
 	{pkg: "ledger", may: []string{"affiliate"}, std: []string{"os", "net", "net/http", "database/sql", "log/slog"},
 		why: "sums are right whatever keeps the entries"},
+	{pkg: "commission", may: []string{"affiliate"}, std: []string{"os", "net", "net/http", "database/sql", "log/slog"},
+		why: "what a conversion should be follows from facts and a time that is handed in, so that it can be settled again"},
 
 	// Contracts, their suites, their engines.
 	{pkg: "store", may: []string{"affiliate", "routing"}, std: []string{"database/sql"},
