@@ -1,14 +1,15 @@
 // Package store is the contract of where the control data lives: sites,
 // programs, partners, links, the log of their changes, users, tokens, sessions,
-// settings and idempotency keys.
+// settings and idempotency keys; and the books: reports, conversions and the ledger.
 //
 // An engine keeps bytes in order and knows nothing of what is allowed: rules,
-// permission and meaning belong to catalog and account. It offers transactions
-// over three groups of nouns:
+// permission and meaning belong to catalog, account and settlement. It offers
+// transactions over four groups of nouns:
 //
 //	Documents   everything small, as JSON under a kind and a key
 //	Links       many, found by id, by slug and by search
 //	Changes     the log, numbered without gaps in the order of commits
+//	Books       how clicks become money, and entries that are only ever added
 //
 // # Transactions
 //
@@ -53,6 +54,7 @@ type Reader interface {
 	Documents() DocumentReader
 	Links() LinkReader
 	Changes() ChangeReader
+	Books() BooksReader
 }
 
 // Writer is what an Update may do; reading sees what it has written.
@@ -60,6 +62,7 @@ type Writer interface {
 	Documents() Documents
 	Links() Links
 	Changes() Changes
+	Books() Books
 }
 
 // Kind of a document.
@@ -76,6 +79,8 @@ const (
 	Code    Kind = "code"    // key: hash of the code
 	Setting Kind = "setting" // key: name
 	Request Kind = "request" // key: actor and idempotency key
+	Payout  Kind = "payout"  // key: program/id
+	Rate    Kind = "rate"    // key: from/to/date
 )
 
 // Document is one small thing.

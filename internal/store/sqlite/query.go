@@ -62,7 +62,7 @@ func rowsOf(row string, n int) string {
 var fullRows = map[string]string{}
 
 func init() {
-	for _, row := range []string{linkRow, changeRow, "(?, ?)"} {
+	for _, row := range []string{linkRow, changeRow, entryRow, "(?, ?)"} {
 		fullRows[row] = strings.TrimSuffix(strings.Repeat(row+", ", chunkRows), ", ")
 	}
 }

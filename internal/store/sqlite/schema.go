@@ -58,6 +58,7 @@ var migrations = []string{
 		last INTEGER NOT NULL
 	) STRICT, WITHOUT ROWID;
 	INSERT INTO counters VALUES ('link', 0), ('change', 0);`,
+	booksSchema, // 2
 }
 
 // SchemaVersion is the version that this program writes, and the highest it reads.

@@ -16,7 +16,8 @@ type transaction struct {
 	// Of an Update only:
 	prepared map[string]*sql.Stmt
 	counters map[string]*counter
-	written  int // rows of links and changes
+	written  int // rows of links, changes and books
+	ledger   *ledgerEnd
 }
 
 // counter is a sequence in use; it is written back at the end.
@@ -27,12 +28,14 @@ type reader struct{ t *transaction }
 func (r reader) Documents() store.DocumentReader { return documents(r) }
 func (r reader) Links() store.LinkReader         { return links(r) }
 func (r reader) Changes() store.ChangeReader     { return changes(r) }
+func (r reader) Books() store.BooksReader        { return books(r) }
 
 type writer struct{ t *transaction }
 
 func (w writer) Documents() store.Documents { return documents(w) }
 func (w writer) Links() store.Links         { return links(w) }
 func (w writer) Changes() store.Changes     { return changes(w) }
+func (w writer) Books() store.Books         { return books(w) }
 
 // statement returns the prepared form of a query; an Update prepares each once.
 func (t *transaction) statement(query string) (*sql.Stmt, error) {
@@ -132,6 +135,9 @@ func (t *transaction) next(name string, n int) (first int64, err error) {
 
 // finish writes what is kept in memory until the end.
 func (t *transaction) finish() error {
+	if t.ledger != nil && t.ledger.broken != nil {
+		return t.ledger.broken
+	}
 	for name, c := range t.counters {
 		if c.last == c.stored {
 			continue

@@ -20,10 +20,7 @@ type Open func(t *testing.T, place string) store.Store
 
 // Run runs the suite. Every test has a place of its own.
 func Run(t *testing.T, place func(t *testing.T) string, open Open) {
-	tests := []struct {
-		name string
-		run  func(t *testing.T, s *suite)
-	}{
+	tests := []test{
 		{"documents", testDocuments},
 		{"documents by prefix", testPrefix},
 		{"sweep", testSweep},
@@ -44,7 +41,7 @@ func Run(t *testing.T, place func(t *testing.T) string, open Open) {
 		{"what is stored stays", testReopen},
 		{"closed", testClosed},
 	}
-	for _, test := range tests {
+	for _, test := range append(tests, booksTests...) {
 		t.Run(test.name, func(t *testing.T) {
 			s := &suite{T: t, place: place(t), open: open}
 			s.Store = open(t, s.place)
@@ -56,6 +53,11 @@ func Run(t *testing.T, place func(t *testing.T) string, open Open) {
 			test.run(t, s)
 		})
 	}
+}
+
+type test struct {
+	name string
+	run  func(t *testing.T, s *suite)
 }
 
 // suite is one test's store.

@@ -1,0 +1,121 @@
+package sqlite
+
+import (
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/store"
+)
+
+const conversionColumns = `id, program, tx, event, ordinal, state, at, updated, due, amount, currency, shares, partner,
+	click_id, click_at, visitor, coupon, customer, link, page, variant, sub1, revision, flagged, path, rulings`
+
+// putConversion is an INSERT that becomes an UPDATE of the row that is there, which keeps
+// its number and the index entries that do not change.
+var putConversion = func() string {
+	columns := strings.FieldsFunc(conversionColumns, func(r rune) bool { return strings.ContainsRune(", \n\t", r) })
+	sets := make([]string, 0, len(columns))
+	for _, column := range columns[1:] {
+		sets = append(sets, column+" = excluded."+column)
+	}
+	return "INSERT INTO conversions (" + conversionColumns + ") VALUES (" + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") +
+		") ON CONFLICT (id) DO UPDATE SET " + strings.Join(sets, ", ")
+}()
+
+func (b books) PutConversion(c store.Conversion) error {
+	b.t.written++
+	_, err := b.t.exec(putConversion,
+		c.ID, c.Program, c.Tx, c.Event, c.Ordinal, c.State, millis(c.At), millis(c.Updated), millis(c.Due), c.Order.Minor, c.Order.Currency,
+		blob(c.Shares), c.Partner, c.ClickID, millis(c.ClickAt), c.Visitor, c.Coupon, c.Customer, c.Link, c.Page, c.Variant, c.Sub1,
+		c.Revision, c.Flagged, blob(c.Path), blob(c.Rulings))
+	return err
+}
+
+func (b books) Conversion(id string) (store.Conversion, error) {
+	found, err := b.conversions(" WHERE id = ?", id)
+	if err == nil && len(found) == 0 {
+		err = noRow("conversions", id)
+	}
+	if err != nil {
+		return store.Conversion{}, err
+	}
+	return found[0], nil
+}
+
+func (b books) ConversionsOf(program, tx string) ([]store.Conversion, error) {
+	return b.conversions(" WHERE program = ? AND tx = ? ORDER BY ordinal, event, id", program, tx)
+}
+
+func (b books) DueConversions(now time.Time, limit int) ([]store.Conversion, error) {
+	return b.conversions(" WHERE due > 0 AND due <= ? ORDER BY due, id LIMIT ?", millis(now), limit)
+}
+
+func (b books) FindConversions(q store.ConversionQuery) ([]store.Conversion, error) {
+	w := conversionWhere(q)
+	if q.Before != "" {
+		var at int64
+		found, err := b.t.one([]any{&at}, "SELECT at FROM conversions WHERE id = ?", q.Before)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return nil, noRow("conversions", q.Before)
+		}
+		w.and("(at, id) < (?, ?)", at, q.Before)
+	}
+	return b.conversions(w.String()+" ORDER BY at DESC, id DESC LIMIT ?", append(w.args, q.Limit)...)
+}
+
+// conversionWhere is the condition of a query. The narrowest field chooses the index: a
+// unary plus keeps the others from doing so, and the comparisons with the empty text let a partial one be used.
+func conversionWhere(q store.ConversionQuery) (w where) {
+	program, state := "program", "state"
+	if q.Click != "" {
+		w.and("click_id = ? AND click_id <> ''", q.Click)
+		program, state = "+program", "+state"
+	}
+	if q.Program != "" {
+		w.and(program+" = ?", q.Program)
+		if q.Partner != "" {
+			w.and("partner = ? AND partner <> ''", q.Partner)
+			state = "+state"
+		}
+	}
+	if q.State != "" {
+		w.and(state+" = ?", q.State)
+	}
+	if !q.From.IsZero() {
+		w.and("at >= ?", millis(q.From))
+	}
+	if !q.To.IsZero() {
+		w.and("at < ?", millis(q.To))
+	}
+	return w
+}
+
+func (b books) CustomerOrders(program, customer string, before time.Time) (n int, err error) {
+	_, err = b.t.one([]any{&n}, "SELECT count(*) FROM conversions WHERE program = ? AND customer = ? AND customer <> '' AND at < ?",
+		program, customer, millis(before))
+	return n, err
+}
+
+func (b books) Volume(program, partner string, from, to time.Time) (minor int64, err error) {
+	_, err = b.t.one([]any{&minor}, `SELECT coalesce(sum(amount), 0) FROM conversions
+		WHERE program = ? AND partner = ? AND partner <> '' AND at >= ? AND at < ? AND +state <> 'reversed'`,
+		program, partner, millis(from), millis(to))
+	return minor, err
+}
+
+// conversions returns the rows behind a condition.
+func (b books) conversions(condition string, args ...any) (found []store.Conversion, err error) {
+	err = b.t.each("SELECT "+conversionColumns+" FROM conversions"+condition, args, func(rows *sql.Rows) error {
+		var c store.Conversion
+		err := rows.Scan(&c.ID, &c.Program, &c.Tx, &c.Event, &c.Ordinal, &c.State, moment{&c.At}, moment{&c.Updated}, moment{&c.Due},
+			&c.Order.Minor, &c.Order.Currency, (*[]byte)(&c.Shares), &c.Partner, &c.ClickID, moment{&c.ClickAt}, &c.Visitor, &c.Coupon,
+			&c.Customer, &c.Link, &c.Page, &c.Variant, &c.Sub1, &c.Revision, &c.Flagged, (*[]byte)(&c.Path), (*[]byte)(&c.Rulings))
+		found = append(found, c)
+		return err
+	})
+	return found, err
+}

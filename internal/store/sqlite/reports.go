@@ -1,0 +1,159 @@
+package sqlite
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/store"
+)
+
+// books is spread over files by noun: reports and rejections here, then
+// conversions.go, ledger.go, outbox.go.
+type books struct{ t *transaction }
+
+func (b books) Reports(program, tx string) (reports []affiliate.Report, err error) {
+	var body sql.RawBytes
+	err = b.t.each("SELECT body FROM reports WHERE program = ? AND tx = ? ORDER BY id", []any{program, tx}, func(rows *sql.Rows) error {
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		var report affiliate.Report
+		if err := json.Unmarshal(body, &report); err != nil {
+			return &store.Failure{Place: b.t.store.path, Hint: "restore a backup",
+				Err: fmt.Errorf("%w: the document of a report of %s is not JSON: %w", store.ErrCorrupt, tx, err)}
+		}
+		reports = append(reports, report)
+		return nil
+	})
+	return reports, err
+}
+
+func (b books) AddReports(batch []store.Report) (known []int, err error) {
+	for i := range batch {
+		added, err := b.addReport(&batch[i])
+		if err != nil {
+			return nil, err
+		}
+		if !added {
+			known = append(known, i)
+		}
+	}
+	b.t.written += len(batch) - len(known)
+	return known, nil
+}
+
+func (b books) addReport(r *store.Report) (added bool, err error) {
+	if r.Digest == "" {
+		return false, affiliate.Errorf(affiliate.Invalid, "the report %q has no digest", r.ID)
+	}
+	body, err := json.Marshal(&r.Report)
+	if err != nil {
+		return false, affiliate.Errorf(affiliate.Invalid, "the report %q cannot be written as JSON: %v", r.ID, err)
+	}
+	n, err := b.t.exec("INSERT OR IGNORE INTO reports (id, program, tx, digest, body) VALUES (?, ?, ?, ?, ?)",
+		r.ID, r.Program, r.Tx, r.Digest, body)
+	if err != nil || n == 1 {
+		return n == 1, err
+	}
+	// Either name was taken; only the digest makes it a report that we have.
+	var id string
+	known, err := b.t.one([]any{&id}, "SELECT id FROM reports WHERE program = ? AND digest = ?", r.Program, r.Digest)
+	if err == nil && !known {
+		err = affiliate.Errorf(affiliate.Conflict, "another report of the transaction %q has the id %q", r.Tx, r.ID)
+	}
+	return false, err
+}
+
+const rejectionColumns = "id, at, program, source, reason, message, remote, raw"
+
+func (b books) Rejections(q store.RejectionQuery) (found []store.Rejection, err error) {
+	var w where
+	if q.Program != "" {
+		w.and("program = ?", q.Program)
+	}
+	if q.Reason != "" {
+		w.and("reason = ?", q.Reason)
+	}
+	if err := b.before(&w, "rejections", "seq", q.Before); err != nil {
+		return nil, err
+	}
+	query := "SELECT " + rejectionColumns + " FROM rejections" + w.String() + " ORDER BY seq DESC LIMIT ?"
+	err = b.t.each(query, append(w.args, q.Limit), func(rows *sql.Rows) error {
+		var r store.Rejection
+		err := rows.Scan(&r.ID, moment{&r.At}, &r.Program, &r.Source, &r.Reason, &r.Message, &r.Remote, &r.Raw)
+		found = append(found, r)
+		return err
+	})
+	return found, err
+}
+
+// before chooses rows below the one with an id, by their number, for paging.
+func (b books) before(w *where, table, column, id string) error {
+	if id == "" {
+		return nil
+	}
+	var seq int64
+	found, err := b.t.one([]any{&seq}, "SELECT seq FROM "+table+" WHERE id = ?", id)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return noRow(table, id)
+	}
+	w.and(column+" < ?", seq)
+	return nil
+}
+
+// noRow says what is missing in the contract's word.
+func noRow(table, id string) error {
+	noun := map[string]string{"conversions": "conversion", "postings": "posting", "rejections": "rejection", "outbox": "message"}[table]
+	return affiliate.Errorf(affiliate.NotFound, "there is no %s %q", noun, id)
+}
+
+func (b books) Refuse(r store.Rejection) error {
+	n, err := b.t.exec("INSERT OR IGNORE INTO rejections ("+rejectionColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		r.ID, millis(r.At), r.Program, r.Source, r.Reason, r.Message, r.Remote, []byte(cut(r.Raw, store.RejectionRawBytesMax)))
+	if err != nil || n == 0 {
+		return err
+	}
+	b.t.written++
+	// Numbers grow by one, so the bound costs a look-up, and needs nobody who sweeps.
+	_, err = b.t.exec("DELETE FROM rejections WHERE seq <= (SELECT max(seq) FROM rejections) - ?", store.RejectionsMax)
+	return err
+}
+
+func (b books) SweepRejections(before time.Time) (removed int64, err error) {
+	return b.t.exec("DELETE FROM rejections WHERE at < ?", millis(before))
+}
+
+// cut shortens a text to a number of bytes, at the end of a character.
+func cut(s string, bytesMax int) string {
+	if len(s) <= bytesMax {
+		return s
+	}
+	return strings.ToValidUTF8(s[:bytesMax], "")
+}
+
+// millis is the Unix millisecond of a time, 0 for the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// moment scans a Unix millisecond into a time.
+type moment struct{ t *time.Time }
+
+func (m moment) Scan(v any) error {
+	ms, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("a time is %T, not a number", v)
+	}
+	*m.t = instant(ms)
+	return nil
+}
