@@ -15,13 +15,13 @@ const amountMax = 999_999_999_999_999
 // plus adds two amounts that are not negative.
 func plus(a, b int64) int64 { return min(min(a, amountMax)+min(b, amountMax), amountMax) }
 
-// magnitude is an amount without its sign: some senders write what they take back with a
-// minus.
+// magnitude is an amount without its sign, to be added up by plus: some senders write
+// what they take back with a minus.
 func magnitude(n int64) int64 {
 	if n < 0 {
-		n = -max(n, -amountMax)
+		return -max(n, -amountMax)
 	}
-	return min(n, amountMax)
+	return n
 }
 
 // inProportion is n · part / whole, rounded half to even, for 0 <= n and

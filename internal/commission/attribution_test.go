@@ -73,6 +73,7 @@ func TestModels(t *testing.T) {
 	c1, c2, c3, c4 := touch("c1", "anna", days(14)), touch("c2", "ben", days(7)), touch("c3", "anna", 0), touch("c4", "anna", 0)
 	check(t, []example{
 		{"last by default", of("", c1, c2, c3), affiliate.Pending, 9_900, map[string]int64{"c3": 99}},
+		{"last of two at one time: the greater id", of("", c4, c3), affiliate.Pending, 9_900, map[string]int64{"c4": 99}},
 		{"first", of(affiliate.FirstClick, c1, c2, c3), affiliate.Pending, 9_900, map[string]int64{"c1": 99}},
 		{"linear", of(affiliate.Linear, c1, c2, c3), affiliate.Pending, 9_900, map[string]int64{"c1": 33, "c2": 33, "c3": 33}},
 		// 1 : 2 : 4 of 99 is 14.14, 28.29, 56.57; the cent goes to the third.
@@ -103,6 +104,18 @@ func TestDecayWeight(t *testing.T) {
 	} {
 		if got := decayWeight(e.age, week); got != e.want {
 			t.Errorf("%d s: %d, want %d", e.age, got, e.want)
+		}
+	}
+}
+
+// Each factor is the square root of the one before it.
+func TestHalvings(t *testing.T) {
+	factor := new(big.Float).SetPrec(512).SetFloat64(0.5)
+	for i, got := range halvings {
+		factor.Sqrt(factor)
+		scaled, _ := new(big.Float).SetMantExp(factor, 64).Int(nil)
+		if !scaled.IsUint64() || scaled.Uint64() != got {
+			t.Errorf("halvings[%d] is %#x, want %#x", i, got, scaled)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package commission
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -34,6 +35,11 @@ func TestDuplicates(t *testing.T) {
 	nonce.Nonce = "n2"
 	check(t, []example{
 		{"reject: the first counts", mode("", "", r60, r100), affiliate.Pending, 10_000, map[string]int64{"c1": 1_000}},
+		{"reject: first by its own time, not by arrival", func(f *Facts) {
+			late := r100
+			late.Taken = placed.Add(days(1))
+			mode("", "", r60, late)(f)
+		}, affiliate.Pending, 10_000, map[string]int64{"c1": 1_000}},
 		{"reject: a status gets through", mode("", "", r100, approves), affiliate.Approved, 10_000, map[string]int64{"c1": 1_000}},
 		{"reject: a status by an earlier report stays", mode("", "", report("r1", approved, eur(10_000), 0), r60), affiliate.Approved, 10_000, map[string]int64{"c1": 1_000}},
 		{"reject: what the first leaves open, the next tells", mode("", "", report("r1", pending, nil, 0), r60), affiliate.Pending, 6_000, map[string]int64{"c1": 600}},
@@ -92,6 +98,7 @@ func TestReversals(t *testing.T) {
 		{"of zero is in full", back(eur(0)), affiliate.Reversed, 0, nil},
 		{"in part", back(eur(3_000)), affiliate.Pending, 7_000, map[string]int64{"c1": 700}},
 		{"in part, written with a minus", back(eur(-3_000)), affiliate.Pending, 7_000, map[string]int64{"c1": 700}},
+		{"the smallest number there is", back(eur(math.MinInt64)), affiliate.Reversed, 0, nil},
 		{"in parts", back(eur(3_000), eur(2_500)), affiliate.Pending, 4_500, map[string]int64{"c1": 450}},
 		{"in parts that are more than the order", back(eur(8_000), eur(8_000)), affiliate.Reversed, 0, nil},
 		// 5 % of 50.00 is 2.50; 3.33 halved is 1.665, to even 1.66.

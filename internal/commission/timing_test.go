@@ -61,6 +61,10 @@ func TestTiming(t *testing.T) {
 		{"released after the clock", all(now(days(41)), rule("1", Hold, 1), rule("2", Release, 40)), affiliate.Approved, never},
 		{"held twice", all(now(days(41)), rule("1", Hold, 1), rule("2", Release, 2), rule("3", Hold, 3)), affiliate.Pending, never},
 		{"held, and the merchant approves", all(rule("1", Hold, 1), says(approved, 2)), affiliate.Pending, never},
+		{"held, and the merchant approves for yesterday", all(rule("1", Hold, 2), func(f *Facts) {
+			says(approved, 1)(f)
+			f.Reports[1].Taken = placed.Add(days(3))
+		}), affiliate.Pending, never},
 		{"the merchant approves, then held", all(rule("1", Hold, 3), says(approved, 2)), affiliate.Approved, never},
 		{"held, the merchant approves, released", all(rule("1", Hold, 1), says(approved, 2), rule("2", Release, 3)), affiliate.Approved, never},
 		{"flagged", all(flagged, now(days(900))), affiliate.Pending, never},
