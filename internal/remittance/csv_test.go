@@ -127,6 +127,7 @@ func TestCurrenciesOfPayPal(t *testing.T) {
 		{1200, "HUF", DecimalPoint, "12"},
 		{1200, "TWD", DecimalComma, "12"},
 		{1234, "HUF", DecimalPoint, "whole HUF only"},
+		{1210, "TWD", DecimalPoint, "whole TWD only"},
 		{1, "KWD", DecimalPoint, "PayPal does not send KWD"},
 		{1, "INR", DecimalPoint, "PayPal does not send INR"},
 		{1, "EUR", ";", "neither a point nor a comma"},

@@ -3,6 +3,7 @@ package remittance
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -204,8 +205,17 @@ func TestTheNumberOfTransfersIsBounded(t *testing.T) {
 			t.Errorf("%s, %d: %v, %d bytes", format, PayPalTransfersMax+1, err, out.Len())
 		}
 	}
+	for i := range many {
+		many[i] = two()[0]
+		many[i].ID = fmt.Sprint("po-", i)
+	}
+	var generic, paypal bytes.Buffer
+	if err := errors.Join(WriteCSV(&generic, many[:TransfersMax]), WritePayPal(&paypal, many[:PayPalTransfersMax])); err != nil {
+		t.Errorf("as many as allowed: %s", err)
+	}
+	many = make([]Transfer, 5000)
 	// Five thousand faults make an error that can be read.
-	err := WriteCSV(&bytes.Buffer{}, many[:5000])
+	err := WriteCSV(&bytes.Buffer{}, many)
 	var e *affiliate.Error
 	if !errors.As(err, &e) || len(e.Faults) != faultsMax || !strings.Contains(e.Message, "more faults") {
 		t.Errorf("%d faults: %.200s", len(e.Faults), err)
