@@ -40,6 +40,8 @@ var rooms = []room{
 		why: "sums are right whatever keeps the entries"},
 	{pkg: "commission", may: []string{"affiliate"}, std: []string{"os", "net", "net/http", "database/sql", "log/slog"},
 		why: "what a conversion should be follows from facts and a time that is handed in, so that it can be settled again"},
+	{pkg: "remittance", may: []string{"affiliate"}, std: []string{"os", "net", "net/http", "database/sql", "log/slog"},
+		why: "what is paid is decided elsewhere; the same transfers make the same file"},
 
 	// Contracts, their suites, their engines.
 	{pkg: "store", may: []string{"affiliate", "routing", "ledger"}, std: []string{"database/sql"},
@@ -162,7 +164,7 @@ var libraries = []struct {
 	{"github.com/klauspost/compress", []string{"journal"}, nil, "one package compresses what was shipped"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
-	{"golang.org/x/text", []string{"affiliate"}, nil, "one package says when two names are the same"},
+	{"golang.org/x/text", []string{"affiliate", "remittance"}, nil, "one package says when two names are the same, one spells names for banks"},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"test"}, nil, "one crowd of visitors tells waits apart"},
 	{"golang.org/x/sys", []string{"background", "geo", "journal", "routing", "redirect/eventloop", "app", "cmd", "store/sqlite", "analytics/duckdb", "test"}, nil,
 		"system calls belong to what holds files, processes and threads"},
