@@ -14,7 +14,7 @@ const rateDays = 7
 
 // convert brings the amounts of a report into the program's currency, and keeps what came
 // with the rate that was used.
-func (o *Office) convert(r store.Reader, report *affiliate.Report, to affiliate.Currency) error {
+func (o *Office) convert(r reader, report *affiliate.Report, to affiliate.Currency) error {
 	for _, amount := range []**affiliate.Money{&report.Amount, &report.Payout} {
 		if *amount == nil || (*amount).Currency == to {
 			continue
@@ -42,8 +42,8 @@ func rateKey(from, to affiliate.Currency, date string) string {
 }
 
 // rateOn returns the latest rate of up to a day.
-func rateOn(r store.Reader, from, to affiliate.Currency, day string) (*affiliate.FXRate, error) {
-	documents, err := r.Documents().List(store.Rate, fmt.Sprintf("%s/%s/", from, to))
+func rateOn(r reader, from, to affiliate.Currency, day string) (*affiliate.FXRate, error) {
+	documents, err := r.documents.List(store.Rate, fmt.Sprintf("%s/%s/", from, to))
 	if err != nil {
 		return nil, err
 	}

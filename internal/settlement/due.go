@@ -28,11 +28,12 @@ func (o *Office) runDue(ctx context.Context) (n int, err error) {
 	var due []store.Conversion
 	var wanted []search
 	now := o.now()
-	err = o.options.Store.View(ctx, func(r store.Reader) error {
-		if due, err = r.Books().DueConversions(now, dueMax); err != nil {
+	err = o.options.Store.View(ctx, func(view store.Reader) error {
+		r := viewing(view)
+		if due, err = r.books.DueConversions(now, dueMax); err != nil {
 			return err
 		}
-		programs := &programs{documents: r.Documents()}
+		programs := &programs{documents: r.documents}
 		for i := range due {
 			if due[i].State != affiliate.Unmatched {
 				continue

@@ -47,7 +47,7 @@ type search struct {
 func searchOf(p *affiliate.Program, r *affiliate.Report) search {
 	s := search{program: p, at: r.At}
 	for _, text := range append([]string{r.ClickID}, r.Touches...) {
-		if id, ok := affiliate.ParseClickID(text); ok {
+		if id, err := affiliate.ParseClickID(text); err == nil {
 			s.ids = append(s.ids, id)
 		}
 	}
@@ -170,9 +170,9 @@ func (f *findings) path(program string, reports []affiliate.Report) (path []affi
 }
 
 // due returns what is to be looked up for conversions that wait for their clicks.
-func dueSearch(p *affiliate.Program, r store.Reader, c *store.Conversion) (search, error) {
+func dueSearch(p *affiliate.Program, r reader, c *store.Conversion) (search, error) {
 	s := search{program: p, at: c.At}
-	reports, err := r.Books().Reports(c.Program, c.Tx)
+	reports, err := r.books.Reports(c.Program, c.Tx)
 	for i := range reports {
 		s.ids = append(s.ids, searchOf(p, &reports[i]).ids...)
 	}

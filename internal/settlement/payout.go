@@ -13,14 +13,14 @@ import (
 // Preview says who would be paid now in a program, and why the others wait.
 func (o *Office) Preview(ctx context.Context, program string) (lines []ledger.Line, err error) {
 	err = o.options.Store.View(ctx, func(r store.Reader) error {
-		lines, _, err = preview(r, program)
+		lines, _, err = preview(viewing(r), program)
 		return err
 	})
 	return lines, err
 }
 
-func preview(r store.Reader, program string) ([]ledger.Line, []ledger.Payout, error) {
-	programs := &programs{documents: r.Documents()}
+func preview(r reader, program string) ([]ledger.Line, []ledger.Payout, error) {
+	programs := &programs{documents: r.documents}
 	p, err := programs.get(program)
 	if err != nil {
 		return nil, nil, err
@@ -38,10 +38,10 @@ func preview(r store.Reader, program string) ([]ledger.Line, []ledger.Payout, er
 }
 
 // balances reads what a program's partners, or we, have.
-func balances(r store.Reader, p *affiliate.Program) (ledger.Balances, error) {
+func balances(r reader, p *affiliate.Program) (ledger.Balances, error) {
 	all := ledger.Balances{}
 	for _, prefix := range []string{"partner/" + p.ID + "/", "own/" + p.ID + "/"} {
-		found, err := r.Books().Balances(prefix, endOfBooks)
+		found, err := r.books.Balances(prefix, endOfBooks)
 		if err != nil {
 			return nil, err
 		}
@@ -56,8 +56,8 @@ func balances(r store.Reader, p *affiliate.Program) (ledger.Balances, error) {
 }
 
 // payouts returns all payouts of a program, by id.
-func payouts(r store.Reader, program string) ([]ledger.Payout, error) {
-	documents, err := r.Documents().List(store.Payout, program+":")
+func payouts(r reader, program string) ([]ledger.Payout, error) {
+	documents, err := r.documents.List(store.Payout, program+":")
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func payouts(r store.Reader, program string) ([]ledger.Payout, error) {
 // Payouts returns the payouts of a program, the latest last.
 func (o *Office) Payouts(ctx context.Context, program string) (all []ledger.Payout, err error) {
 	err = o.options.Store.View(ctx, func(r store.Reader) error {
-		all, err = payouts(r, program)
+		all, err = payouts(viewing(r), program)
 		return err
 	})
 	return all, err
@@ -85,7 +85,7 @@ func (o *Office) Payouts(ctx context.Context, program string) (all []ledger.Payo
 func (o *Office) RunPayouts(ctx context.Context, program, author string) (drafts []ledger.Payout, err error) {
 	err = o.options.Store.Update(ctx, func(w store.Writer) error {
 		drafts = nil
-		lines, existing, err := preview(w, program)
+		lines, existing, err := preview(updating(w), program)
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (o *Office) RunPayouts(ctx context.Context, program, author string) (drafts
 			if err != nil {
 				return err
 			}
-			if p.Method, err = methodOf(w, program, p.Partner); err != nil {
+			if p.Method, err = methodOf(updating(w), program, p.Partner); err != nil {
 				return err
 			}
 			if err := putPayout(w, &p, p.Transfer()); err != nil {
@@ -112,11 +112,11 @@ func (o *Office) RunPayouts(ctx context.Context, program, author string) (drafts
 }
 
 // methodOf is the kind of way in which a partner is paid.
-func methodOf(r store.Reader, program, partner string) (string, error) {
+func methodOf(r reader, program, partner string) (string, error) {
 	if partner == "" {
 		return "", nil
 	}
-	programs := &programs{documents: r.Documents()}
+	programs := &programs{documents: r.documents}
 	partners, err := programs.of(program)
 	if err != nil {
 		return "", err

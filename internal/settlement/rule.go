@@ -82,17 +82,18 @@ type Explanation struct {
 // Explain derives a conversion again from what is stored, and says every step, with the
 // entries that were posted for it.
 func (o *Office) Explain(ctx context.Context, conversion string) (x Explanation, err error) {
-	err = o.options.Store.View(ctx, func(r store.Reader) error {
-		if x.Conversion, err = r.Books().Conversion(conversion); err != nil {
+	err = o.options.Store.View(ctx, func(view store.Reader) error {
+		r := viewing(view)
+		if x.Conversion, err = r.books.Conversion(conversion); err != nil {
 			return err
 		}
 		c := x.Conversion
-		programs := &programs{documents: r.Documents()}
+		programs := &programs{documents: r.documents}
 		p, err := programs.get(c.Program)
 		if err != nil {
 			return err
 		}
-		if x.Reports, err = r.Books().Reports(c.Program, c.Tx); err != nil {
+		if x.Reports, err = r.books.Reports(c.Program, c.Tx); err != nil {
 			return err
 		}
 		facts, err := o.facts(r, programs, p, x.Reports, c.Event, &c, newFindings())
@@ -101,7 +102,7 @@ func (o *Office) Explain(ctx context.Context, conversion string) (x Explanation,
 		}
 		out := commission.Settle(facts)
 		x.Path, x.Rulings, x.Shares, x.Steps = facts.Path, facts.Rulings, out.Shares, out.Steps
-		x.Postings, err = r.Books().Postings(store.PostingQuery{Subject: c.ID, Limit: postingsMax})
+		x.Postings, err = r.books.Postings(store.PostingQuery{Subject: c.ID, Limit: postingsMax})
 		return err
 	})
 	return x, err

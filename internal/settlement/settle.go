@@ -73,7 +73,7 @@ func conversionOf(before []store.Conversion, tx transaction, ordinal int, order 
 
 // settleOne settles one conversion.
 func (o *Office) settleOne(w store.Writer, programs *programs, p *affiliate.Program, reports []affiliate.Report, order string, c *store.Conversion, found *findings) error {
-	facts, err := o.facts(w, programs, p, reports, order, c, found)
+	facts, err := o.facts(updating(w), programs, p, reports, order, c, found)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func firstTaken(reports []affiliate.Report) time.Time {
 }
 
 // facts gathers all that is known of a conversion.
-func (o *Office) facts(r store.Reader, programs *programs, p *affiliate.Program, reports []affiliate.Report, order string, c *store.Conversion, found *findings) (*commission.Facts, error) {
+func (o *Office) facts(r reader, programs *programs, p *affiliate.Program, reports []affiliate.Report, order string, c *store.Conversion, found *findings) (*commission.Facts, error) {
 	f := &commission.Facts{Settlement: p.Settlement, Side: p.Side, Reports: reports, Order: order, Now: o.now()}
 	if err := decode(c.Path, &f.Path); err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func addFound(path []affiliate.PathTouch, c *store.Conversion, program string, r
 
 // history tells what the terms ask of the past: a partner's volume of the month and a
 // customer's earlier orders.
-func (o *Office) history(r store.Reader, program string, f *commission.Facts, c *store.Conversion) error {
+func (o *Office) history(r reader, program string, f *commission.Facts, c *store.Conversion) error {
 	at := f.Now
 	for i := range f.Reports {
 		if i == 0 || f.Reports[i].At.Before(at) {
@@ -166,7 +166,7 @@ func (o *Office) history(r store.Reader, program string, f *commission.Facts, c 
 		if _, known := f.Volume[t.Partner]; known || !hasTiers(f.Settlement) {
 			continue
 		}
-		volume, err := r.Books().Volume(program, t.Partner, month, at)
+		volume, err := r.books.Volume(program, t.Partner, month, at)
 		if err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func (o *Office) history(r store.Reader, program string, f *commission.Facts, c 
 	if c.Customer == "" {
 		return nil
 	}
-	orders, err := r.Books().CustomerOrders(program, c.Customer, at)
+	orders, err := r.books.CustomerOrders(program, c.Customer, at)
 	f.OrdersBefore = orders
 	return err
 }

@@ -68,3 +68,12 @@ func (o *Office) Close() {
 
 // now is the time to the millisecond, which is what the store keeps.
 func (o *Office) now() time.Time { return o.options.Now().UTC().Truncate(time.Millisecond) }
+
+// reader reads the store, in a View or in an Update.
+type reader struct {
+	documents store.DocumentReader
+	books     store.BooksReader
+}
+
+func viewing(r store.Reader) reader  { return reader{r.Documents(), r.Books()} }
+func updating(w store.Writer) reader { return reader{w.Documents(), w.Books()} }

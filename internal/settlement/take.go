@@ -104,7 +104,7 @@ func (o *Office) takeGroup(group []*delivery) {
 // their error.
 func (o *Office) store(group []*delivery) error {
 	ctx := context.WithoutCancel(group[0].ctx)
-	err := o.options.Store.View(ctx, func(r store.Reader) error { return o.prepare(r, group) })
+	err := o.options.Store.View(ctx, func(r store.Reader) error { return o.prepare(viewing(r), group) })
 	if err != nil {
 		return fail(group, err)
 	}
@@ -140,8 +140,8 @@ func fail(group []*delivery, err error) error {
 }
 
 // prepare completes the reports: id, time, and amounts in the program's currency.
-func (o *Office) prepare(r store.Reader, group []*delivery) error {
-	programs := programs{documents: r.Documents()}
+func (o *Office) prepare(r reader, group []*delivery) error {
+	programs := programs{documents: r.documents}
 	now := o.now()
 	for _, d := range group {
 		p, err := programs.get(d.report.Program)
