@@ -81,6 +81,8 @@ const (
 	Request Kind = "request" // key: actor and idempotency key
 	Payout  Kind = "payout"  // key: program/id
 	Rate    Kind = "rate"    // key: from/to/date
+	// Endpoint is where events are sent; key: webhook/id, or postback/program/partner.
+	Endpoint Kind = "endpoint"
 )
 
 // Document is one small thing.
