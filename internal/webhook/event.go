@@ -65,7 +65,7 @@ type Conversion struct {
 	Revision int64      `json:"revision"` // the higher one is the later one
 	Program  string     `json:"program"`
 	TxID     string     `json:"txid"`
-	Event    string     `json:"event,omitempty"` // of an order that is one of several
+	Event    string     `json:"event,omitempty"` // tells the orders of one transaction apart
 	At       time.Time  `json:"at"`              // of the order
 	Why      ledger.Why `json:"why,omitempty"`
 	Standing
