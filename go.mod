@@ -24,8 +24,8 @@ require (
 	github.com/prometheus/common v0.66.1
 	github.com/schollz/progressbar/v3 v3.18.0
 	github.com/spf13/cobra v1.10.1
-	github.com/x-way/crawlerdetect v0.2.26
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
+	github.com/x-way/crawlerdetect v0.2.26
 	go.uber.org/zap v1.27.1
 	go.yaml.in/yaml/v3 v3.0.4
 	golang.org/x/crypto v0.47.0
