@@ -35,16 +35,26 @@ func (f *fields) report(t terms) (affiliate.Report, *Refusal) {
 			return affiliate.Report{}, refusal
 		}
 	}
-	for i := range affiliate.SubSlots {
-		r.Subs = append(r.Subs, f.values[fmt.Sprintf("sub%d", i+1)])
-	}
-	for len(r.Subs) > 0 && r.Subs[len(r.Subs)-1] == "" {
-		r.Subs = r.Subs[:len(r.Subs)-1]
-	}
+	r.Subs = f.subs()
 	if r.Nonce != "" {
 		return r, nonceFault(r.Nonce)
 	}
 	return r, nil
+}
+
+// subs are sub1 and so on, as many as there are up to the last that says something.
+func (f *fields) subs() (subs []string) {
+	for i := range affiliate.SubSlots {
+		value := f.values[fmt.Sprintf("sub%d", i+1)]
+		if value == "" {
+			continue
+		}
+		for len(subs) < i {
+			subs = append(subs, "")
+		}
+		subs = append(subs, value)
+	}
+	return subs
 }
 
 // order reads which order it is and whose click may have led to it.
