@@ -171,6 +171,9 @@ func malformedJSON(err error) *Refusal {
 // {{payout}}, [[x]], !!!x!!!, %payout%, __CLICKID__, and %7Bpayout%7D, which was encoded twice.
 var macro = regexp.MustCompile(`\{[^{}]*\}|\[\[.*\]\]|!!!.+!!!|(?i:%7B.*%7D)|^%[A-Za-z][A-Za-z0-9_]*%$|^__[A-Z][A-Z0-9_]*__$`)
 
+// isMacro looks at a text before it runs the expression: most values have nothing of it.
+func isMacro(s string) bool { return strings.ContainsAny(s, "{[!%_") && macro.MatchString(s) }
+
 // fields are the values of a report by the names of its parameters, without empty
 // ones, and what was said besides.
 type fields struct {
@@ -216,7 +219,7 @@ func (f *fields) set(name, alias, value string) *Refusal {
 	if value == "" {
 		return nil
 	}
-	if macro.MatchString(value) {
+	if isMacro(value) {
 		return refuse(MacroUnresolved, alias, "%q is a macro that was not filled in; check its spelling where the postback is set up", clip(value))
 	}
 	if strings.IndexFunc(value, func(c rune) bool { return unicode.IsControl(c) || c == utf8.RuneError }) >= 0 {

@@ -74,7 +74,7 @@ func (f *fields) addWords(name, list string, status affiliate.ReportStatus) *Ref
 		return nil
 	}
 	for _, text := range strings.Split(list, ",") {
-		if macro.MatchString(text) {
+		if isMacro(text) {
 			return refuse(MacroUnresolved, name, "%q is a macro that was not filled in; write the words themselves", clip(text))
 		}
 		word, ok := plainWord(text)
