@@ -36,7 +36,7 @@ func TestSettlementOfProgram(t *testing.T) {
 		{"another currency", `{"settlement": {"currency": "USD", "terms": [` + stored(t, s) + `]}}`, "settlement.currency", "from EUR to USD"},
 		{"percent as people say it", `{"settlement": {"currency": "EUR", "terms": [{"rates": [{"percent": 7.5}]}]}}`, "settlement.terms[0].rates[0].percent", "integer"},
 		{"percent as people write it", `{"settlement": {"currency": "EUR", "terms": [{"rates": [{"percent": 5}]}]}}`, "settlement.terms[0].rates[0].percent", "7.5 % is 75000"},
-		{"a field that is none", `{"settlement": {"currency": "EUR", "terms": [{"rate": []}]}}`, "settlement.terms[0].rate", "unexpected"},
+		{"a field that is none", `{"settlement": {"currency": "EUR", "terms": [{"rate": []}]}}`, "settlement.terms[0].rate", "no such field"},
 		{"year 10000", `{"settlement": {"currency": "EUR", "terms": [{"from": "9999-12-31T23:59:59-01:00"}]}}`, "settlement.terms[0].from", "year"},
 		{"year -1", `{"settlement": {"currency": "EUR", "terms": [{"from": "0000-01-01T00:00:00+01:00"}]}}`, "settlement.terms[0].from", "year"},
 	} {
