@@ -78,7 +78,8 @@ const (
 
 // Tokens are what a program's merchant is given.
 func (m *mailbox) Tokens(p *affiliate.Program) (server, page string, secret []byte) {
-	return m.token(serverToken, p), m.token(pageToken, p), m.derive("secret", p.ID, p.Settlement.TokenVersion)[:]
+	sum := m.derive("secret", p.ID, p.Settlement.TokenVersion)
+	return m.token(serverToken, p), m.token(pageToken, p), sum[:]
 }
 
 func (m *mailbox) token(kind string, p *affiliate.Program) string {
