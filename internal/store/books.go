@@ -24,10 +24,9 @@ type BooksReader interface {
 type Books interface {
 	BooksReader
 
-	// AddReports adds reports. Those whose digest is there already for their program,
-	// in the store or earlier in the batch, are left out and returned by their place
-	// in the batch, in order. A report without a digest is Invalid, one with the id of
-	// another of its transaction Conflict.
+	// AddReports adds reports. Those whose digest is there already for their program
+	// and transaction, in the store or earlier in the batch, are left out and returned
+	// by their place in the batch, in order. A report without a digest is Invalid.
 	AddReports(batch []Report) (known []int, err error)
 
 	// PutConversion adds a conversion, or replaces the one with its ID.
@@ -61,8 +60,8 @@ type Books interface {
 // Report is a report and what tells it from others.
 type Report struct {
 	affiliate.Report
-	// Digest is the same for two reports that are one, and only for those. The caller
-	// makes it, since what counts depends on the program.
+	// Digest is the same for two reports of a transaction that are one, and only for
+	// those. The caller makes it, since what counts depends on the program.
 	Digest string
 }
 

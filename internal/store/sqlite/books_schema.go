@@ -9,6 +9,9 @@ package sqlite
 // Triggers keep the ledger as it is, also from other programs. Those before an INSERT stop an
 // INSERT OR REPLACE, whose deletions call no trigger; they say FAIL, and the references
 // are deferred, because SQLite would otherwise copy every page that a posting touches.
+//
+// What a commit costs is the pages it writes, and an index in random order is one for each
+// row. So there is no index that another can stand in for.
 const booksSchema = `CREATE TABLE reports (
 		seq     INTEGER PRIMARY KEY,
 		id      TEXT NOT NULL,
@@ -17,8 +20,7 @@ const booksSchema = `CREATE TABLE reports (
 		digest  TEXT NOT NULL,
 		body    BLOB NOT NULL
 	) STRICT;
-	CREATE UNIQUE INDEX reports_digest ON reports (program, digest);
-	CREATE UNIQUE INDEX reports_tx ON reports (program, tx, id);
+	CREATE UNIQUE INDEX reports_digest ON reports (program, tx, digest);
 
 	CREATE TABLE conversions (
 		seq      INTEGER PRIMARY KEY,
