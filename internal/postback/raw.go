@@ -3,6 +3,7 @@ package postback
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,21 +15,19 @@ var signatureInJSON = regexp.MustCompile(`("sig"\s*:\s*)("[^"]*"?|[^,}\s]*)`)
 // raw is the request as people may look at it later: without what would let them, or
 // whoever steals their files, send in its name. It is blanked out before it is cut.
 func (in *request) raw() string {
-	form := string(in.body)
-	if strings.HasPrefix(strings.TrimSpace(form), "{") {
-		form = signatureInJSON.ReplaceAllString(form, `${1}"`+blanked+`"`)
-	} else {
-		form = blankPairs(form)
-	}
-	query := blankPairs(in.URL.RawQuery)
 	secrets := []string{in.parameters.get("sig"), in.token, string(in.inbox.Secret)}
 	if customer := in.parameters.get("customer_id"); strings.Contains(customer, "@") {
 		secrets = append(secrets, customer) // an address is refused, so it is not kept either
 	}
+	secrets = slices.DeleteFunc(secrets, func(s string) bool { return s == "" })
+	query, form := blankPairs(in.URL.RawQuery, secrets), string(in.body)
+	if strings.HasPrefix(strings.TrimSpace(form), "{") {
+		form = signatureInJSON.ReplaceAllString(form, `${1}"`+blanked+`"`)
+	} else {
+		form = blankPairs(form, secrets)
+	}
 	for _, secret := range secrets {
-		if secret != "" {
-			query, form = blank(query, secret), blank(form, secret)
-		}
+		query, form = strings.ReplaceAll(query, secret, blanked), strings.ReplaceAll(form, secret, blanked)
 	}
 	text := in.Method + " /postback/" + blanked
 	if in.pixel {
@@ -47,19 +46,16 @@ func (in *request) raw() string {
 	return text
 }
 
-// blank removes a secret, in plain and encoded for a query.
-func blank(text, secret string) string {
-	text = strings.ReplaceAll(text, secret, blanked)
-	return strings.ReplaceAll(text, url.QueryEscape(secret), blanked)
-}
-
-// blankPairs removes the value of every sig of a query, even one that could not be read.
-func blankPairs(query string) string {
+// blankPairs removes the value of every sig of a query, even one that could not be
+// read, and of whatever else holds a secret, however it is encoded.
+func blankPairs(query string, secrets []string) string {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
-		name, _, ok := strings.Cut(pair, "=")
-		decoded, err := url.QueryUnescape(name)
-		if ok && (err != nil || strings.TrimSpace(decoded) == "sig") {
+		name, value, ok := strings.Cut(pair, "=")
+		n, err := url.QueryUnescape(name)
+		v, _ := url.QueryUnescape(value)
+		if ok && (err != nil || strings.TrimSpace(n) == "sig" ||
+			slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(v, secret) })) {
 			pairs[i] = name + "=" + blanked
 		}
 	}

@@ -93,6 +93,7 @@ type server struct {
 	url   string
 	taker *recorder
 	log   *strings.Builder
+	close func() // waits for what is under way
 }
 
 func serve(t testing.TB, taker *recorder) server {
@@ -100,7 +101,7 @@ func serve(t testing.TB, taker *recorder) server {
 	h := New(taker, Options{Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return server{url: s.URL, taker: taker, log: log}
+	return server{url: s.URL, taker: taker, log: log, close: s.Close}
 }
 
 // get asks with the query as it is written.
