@@ -111,6 +111,9 @@ func (o *Office) settleOne(w store.Writer, p *affiliate.Program, e *evidence, or
 	if e.lacking {
 		c.Due = sooner(out.Due, nextLook(firstTaken(facts.Reports), facts.Now))
 	}
+	if !c.Due.IsZero() && !c.Due.After(facts.Now) {
+		c.Due = facts.Now.Add(lookFirst) // never at once again, or RunDue had no end
+	}
 	if err := post(w, p.ID, c, wants(&out), facts.Now); err != nil {
 		return err
 	}

@@ -131,7 +131,8 @@ type ConversionReader interface {
 	// too: which order of a customer one is does not change later.
 	CustomerOrders(program, customer string, before time.Time) (int, error)
 	// Volume sums the orders of a partner's conversions with from <= At < to that are
-	// not reversed, in minor units of the program's currency.
+	// neither reversed nor unmatched, in minor units of the program's currency. The partner ""
+	// is us.
 	Volume(program, partner string, from, to time.Time) (int64, error)
 }
 

@@ -60,7 +60,7 @@ const booksSchema = `CREATE TABLE reports (
 	CREATE INDEX conversions_click ON conversions (click_id, at, id) WHERE click_id <> '';
 	CREATE INDEX conversions_customer ON conversions (program, customer, at) WHERE customer <> '';
 	-- The last two columns let a volume be summed from the index alone.
-	CREATE INDEX conversions_partner ON conversions (program, partner, at, id, state, amount) WHERE partner <> '';
+	CREATE INDEX conversions_partner ON conversions (program, partner, at, id, state, amount);
 
 	-- An account in one currency.
 	CREATE TABLE accounts (

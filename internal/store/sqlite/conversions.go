@@ -85,7 +85,7 @@ func conversionWhere(q store.ConversionQuery) (index string, w where) {
 	}
 	if q.Program != "" && q.Partner != "" {
 		index = "conversions_partner"
-		w.and("partner = ? AND partner <> ''", q.Partner)
+		w.and("partner = ?", q.Partner)
 	}
 	if q.Click != "" {
 		index = "conversions_click"
@@ -108,7 +108,7 @@ func (b books) CustomerOrders(program, customer string, before time.Time) (n int
 
 func (b books) Volume(program, partner string, from, to time.Time) (minor int64, err error) {
 	_, err = b.t.one([]any{&minor}, `SELECT coalesce(sum(amount), 0) FROM conversions INDEXED BY conversions_partner
-		WHERE program = ? AND partner = ? AND partner <> '' AND at >= ? AND at < ? AND state <> 'reversed'`,
+		WHERE program = ? AND partner = ? AND at >= ? AND at < ? AND state NOT IN ('reversed', 'unmatched')`,
 		program, partner, millis(from), millis(to))
 	return minor, err
 }

@@ -270,6 +270,7 @@ func testSums(t *testing.T, s *suite) {
 			{"shop", "bob", "x", affiliate.Approved, 5000},
 			{"other", "ada", "x", affiliate.Pending, 7000},
 			{"shop", "", "", affiliate.Unmatched, 9},
+			{"shop", "", "", affiliate.Pending, 80},
 		} {
 			c := conversion(fmt.Sprintf("c%d", i))
 			c.Program, c.Partner, c.Customer, c.State, c.Order = row.program, row.partner, row.customer, row.state, eur(row.minor)
@@ -289,7 +290,7 @@ func testSums(t *testing.T, s *suite) {
 			{"shop", "ada", 1, 3, 20},
 			{"shop", "ada", 2, 2, 0},
 			{"shop", "eve", 0, 24, 0},
-			{"shop", "", 0, 24, 0},
+			{"shop", "", 0, 24, 80},
 		} {
 			got, err := r.Books().Volume(c.program, c.partner, day.Add(time.Duration(c.from)*time.Hour), day.Add(time.Duration(c.to)*time.Hour))
 			if err != nil || got != c.want {
