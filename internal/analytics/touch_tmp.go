@@ -7,11 +7,11 @@ import (
 )
 
 type Touch struct {
-	ID                                                  affiliate.ClickID
-	At                                                  time.Time
+	ID                                                         affiliate.ClickID
+	At                                                         time.Time
 	Site, Program, Partner, Slug, Variant, Page, Sub1, Country string
-	Link                                                int64
-	Visitor                                             affiliate.VisitorID
-	Valid                                               bool
-	Verdict                                             affiliate.Verdict
+	Link                                                       int64
+	Visitor                                                    affiliate.VisitorID
+	Valid                                                      bool
+	Verdict                                                    affiliate.Verdict
 }
