@@ -58,7 +58,7 @@ func (s *search) span() (since, until time.Time) {
 }
 
 // clicksMax is how many clicks, and visitors, are asked for at a time.
-const clicksMax = 1000
+const clicksMax = analytics.ClicksMax
 
 // lookUp finds clicks by id, and the other visits of the same visitors where they
 // matter. What it has found when it fails is returned too.
@@ -104,7 +104,7 @@ func (o *Office) lookUpVisits(ctx context.Context, s *search, found *findings) e
 	if len(visitors) == 0 {
 		return nil
 	}
-	touches, err := o.options.Clicks.Visits(ctx, s.program.ID, visitors, since, until)
+	touches, err := o.options.Clicks.Touches(ctx, s.program.ID, visitors, since, until)
 	for _, t := range touches {
 		v := visitor{s.program.ID, t.Visitor}
 		found.visits[v] = append(found.visits[v], t)

@@ -50,7 +50,7 @@ func (c *clicks) Clicks(_ context.Context, ids []affiliate.ClickID) (found []ana
 	return found, nil
 }
 
-func (c *clicks) Visits(_ context.Context, program string, visitors []affiliate.VisitorID, since, until time.Time) (found []analytics.Touch, _ error) {
+func (c *clicks) Touches(_ context.Context, program string, visitors []affiliate.VisitorID, since, until time.Time) (found []analytics.Touch, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range c.all {
