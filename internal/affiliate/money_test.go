@@ -88,7 +88,7 @@ func TestParseAmountRefuses(t *testing.T) {
 		{"1." + strings.Repeat("0", 400), "EUR", "longer than 40"},
 		{"1", "", "ISO 4217"},
 		{"1", "eur", "ISO 4217"},
-		{"1", "XXX", "ISO 4217"},
+		{"1", "XTS", "ISO 4217"},
 	} {
 		m, err := ParseAmount(c.text, c.currency)
 		if CodeOf(err) != Invalid || !strings.Contains(err.Error(), c.says) || m != (Money{}) {
@@ -134,12 +134,12 @@ func TestParseCurrency(t *testing.T) {
 			t.Errorf("%q is %q: %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "EU", "EURO", "€", "XXX", "XAU", "UYI", "BGN", "uſd", "ЕUR", strings.Repeat("E", 1<<20)} {
+	for _, text := range []string{"", "EU", "EURO", "€", "XTS", "XAU", "UYI", "BGN", "uſd", "ЕUR", strings.Repeat("E", 1<<20)} {
 		if got, err := ParseCurrency(text); CodeOf(err) != Invalid || got != "" || len(err.Error()) > 200 {
 			t.Errorf("%q is %q: %v", clip(text, 20), got, err)
 		}
 	}
-	for c, digits := range map[Currency]int{"EUR": 2, "JPY": 0, "KWD": 3, "CLP": 0, "HUF": 2, "TND": 3, "ISK": 0, "XXX": 0} {
+	for c, digits := range map[Currency]int{"EUR": 2, "JPY": 0, "KWD": 3, "CLP": 0, "HUF": 2, "TND": 3, "ISK": 0, "XTS": 0} {
 		if c.Digits() != digits {
 			t.Errorf("%s has %d digits", c, c.Digits())
 		}

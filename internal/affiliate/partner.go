@@ -86,7 +86,7 @@ func (p *Partner) CanBecome(next *Partner, now time.Time) error {
 // CanonicalCoupon is the form in which coupons are compared: upper case, in Unicode NFC,
 // without space around it.
 func CanonicalCoupon(s string) string {
-	return norm.NFC.String(strings.ToUpper(norm.NFC.String(strings.TrimSpace(s))))
+	return norm.NFC.String(strings.ToUpper(strings.TrimSpace(s)))
 }
 
 func (p *Partner) couponFaults(fs *faults) {

@@ -31,6 +31,10 @@ type Settlement struct {
 	MinimumPayout int64 `json:"minimum_payout,omitempty"`
 	// Confirm asks for a second person before a payout.
 	Confirm bool `json:"confirm,omitempty"`
+	// StaticToken lets the token in a postback's address be enough, without a signature.
+	StaticToken bool `json:"static_token,omitempty"`
+	// TokenVersion is raised to make the program's tokens and secret worthless.
+	TokenVersion int `json:"token_version,omitempty"`
 }
 
 // TermsAt returns the version in force at t; none is when t lies before the first.

@@ -2,6 +2,7 @@ package affiliate
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +206,7 @@ func TestSettlementCanBecome(t *testing.T) {
 		want      []expectedFault
 	}{
 		{"the same", old, of(old.Terms...), nil},
+		{"the same with empty lists", old, of(CommissionTerms{From: day("2026-01-01"), Rates: []Rate{{Percent: 50_000, Tiers: []Tier{}}}}, v("2026-05-01", 60_000)), nil},
 		{"a version more", old, of(append(kept, v("2026-07-01", 70_000), v("2026-08-01", 1_000))...), nil},
 		{"one before the one to come", old, of(append(kept, v("2026-06-02", 1_000), v("2026-07-01", 70_000))...), nil},
 		{"the one to come changed", old, of(append(kept, v("2026-07-01", 80_000))...), nil},
@@ -224,7 +226,14 @@ func TestSettlementCanBecome(t *testing.T) {
 			[]expectedFault{{"settlement.terms[1].from", "for the past"}, {"settlement.terms", "2026-05-01T00:00:00Z are missing"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			compareFaults(t, "faults", faultsOf(t, c.old.CanBecome(c.next, now)), c.want)
+			stored := c.old
+			if stored != nil { // as it comes out of the store
+				stored = new(Settlement)
+				if err := json.Unmarshal([]byte(asJSON(c.old)), stored); err != nil {
+					t.Fatal(err)
+				}
+			}
+			compareFaults(t, "faults", faultsOf(t, stored.CanBecome(c.next, now)), c.want)
 		})
 	}
 	if err := old.CanBecome(of(append(kept, v("2026-06-01", 1_000))...), day("2026-06-01")); err != nil {
@@ -268,4 +277,27 @@ func TestThePastStays(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The example in docs/settlement.md, as a user would copy it.
+func TestExampleInTheDocumentation(t *testing.T) {
+	b, err := os.ReadFile("../../docs/settlement.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "```json\n")
+	text, _, _ = strings.Cut(text, "```")
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	var p Program
+	if err := d.Decode(&p); err != nil {
+		t.Fatal(err)
+	}
+	p.Normalize()
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
+	if terms, ok := p.Settlement.TermsAt(day("2026-12-01")); !ok || len(terms.Rates) != 3 {
+		t.Errorf("got %+v, %v", terms, ok)
+	}
 }

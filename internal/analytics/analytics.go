@@ -41,6 +41,17 @@ type Engine interface {
 	// The collector rebuilds its memory of recent visitors from it.
 	Uniques(ctx context.Context, since time.Time, fn func(visitor affiliate.VisitorID, link int64, at time.Time)) error
 
+	// Clicks returns the clicks with these ids, ClicksMax at most, each once and
+	// in any order. Ids that are not there, or not there yet, are left out; so is
+	// the zero id.
+	Clicks(ctx context.Context, ids []affiliate.ClickID) ([]Touch, error)
+
+	// Touches returns the valid clicks of visitors, VisitorsMax at most, on links
+	// of the program (by its id at the click), newest first: for each visitor the
+	// newest TouchesMax. Both ends of [since, until] count; a zero time leaves its
+	// end open. Clicks without a visitor are nobody's touches.
+	Touches(ctx context.Context, program string, visitors []affiliate.VisitorID, since, until time.Time) ([]Touch, error)
+
 	// Stats describes what is kept.
 	Stats(ctx context.Context) (Stats, error)
 

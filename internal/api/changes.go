@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/catalog"
 )
 
@@ -69,7 +70,29 @@ func (s *server) listChanges(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	if !callerOf(ctx).User.Operator {
+		for i := range changes {
+			if changes[i].Kind == catalog.KindPartner {
+				changes[i].Before, changes[i].After = withoutMethod(changes[i].Before), withoutMethod(changes[i].After)
+			}
+		}
+	}
 	return changesOf(changes, in.Limit), nil
+}
+
+// withoutMethod is a partner's document without what only operators may see. One that
+// cannot be read is not shown at all.
+func withoutMethod(document json.RawMessage) json.RawMessage {
+	var p affiliate.Partner
+	if len(document) == 0 || json.Unmarshal(document, &p) != nil {
+		return nil
+	}
+	p.Method = nil
+	out, err := json.Marshal(p)
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 // linkHistory is registered with the links.

@@ -81,12 +81,14 @@ func (s *server) schemaOf(v any) *huma.Schema {
 // always has.
 func (s *server) describeSchemas() {
 	schemas := s.api.OpenAPI().Components.Schemas.Map()
-	for name, w := range schemaWords {
-		schema := schemas[name]
-		if schema == nil {
-			panic("BUG: there is no schema " + name)
+	for _, all := range []map[string]words{schemaWords, moneyWords} {
+		for name, w := range all {
+			schema := schemas[name]
+			if schema == nil {
+				panic("BUG: there is no schema " + name)
+			}
+			w.apply(name, schema)
 		}
-		w.apply(name, schema)
 	}
 	*schemas[linkPatchSchema] = *patchSchema(schemas["LinkInput"])
 	for _, schema := range schemas {

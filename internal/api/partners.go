@@ -76,7 +76,7 @@ func (s *server) listPartners(ctx context.Context, in *struct {
 	out := &partnersAnswer{}
 	out.Body.Items = make([]Partner, len(partners))
 	for i, p := range partners {
-		out.Body.Items[i] = Partner{p}
+		out.Body.Items[i] = Partner{shown(ctx, p)}
 	}
 	return out, nil
 }
@@ -94,7 +94,7 @@ func (s *server) getPartner(ctx context.Context, in *PartnerPath) (*partnerAnswe
 	if err != nil {
 		return nil, err
 	}
-	return partnerOf(p), nil
+	return partnerOf(shown(ctx, p)), nil
 }
 
 func (s *server) updatePartner(ctx context.Context, in *struct {
@@ -128,6 +128,15 @@ func (s *server) deletePartner(ctx context.Context, in *struct {
 		return nil, err
 	}
 	return nil, s.Catalog.DeletePartner(ctx, callerOf(ctx).actor(), in.Program, in.Code, version)
+}
+
+// shown is a partner as the caller may see it: bank accounts are for operators, who alone
+// change partners.
+func shown(ctx context.Context, p affiliate.Partner) affiliate.Partner {
+	if !callerOf(ctx).User.Operator {
+		p.Method = nil
+	}
+	return p
 }
 
 func partnerOf(p affiliate.Partner) *partnerAnswer {

@@ -56,7 +56,9 @@ func (s *server) registerPrograms() {
 	}, s.getProgram)
 	handle(s, operation{
 		method: http.MethodPut, path: "/programs/{program}", id: "updateProgram", tag: tagPrograms, access: operator,
-		summary: "Replace a program", errors: []int{http.StatusConflict, http.StatusPreconditionFailed},
+		summary: "Replace a program", description: "Terms of its settlement that are in force, the settlement's currency and the settlement itself stay: " +
+			"send them along, and add terms that begin now or later.",
+		errors: []int{http.StatusConflict, http.StatusPreconditionFailed},
 	}, s.updateProgram)
 	handle(s, operation{
 		method: http.MethodDelete, path: "/programs/{program}", id: "deleteProgram", tag: tagPrograms, access: operator, status: http.StatusNoContent,

@@ -65,6 +65,9 @@ var programFields = map[string]field{
 	"deep_link":     {doc: "Which pages of the merchant a visitor may be sent to by ?url=."},
 	"sub_id":        {doc: "How clicks are named to the merchant."},
 	"policy":        {doc: "What the program's terms forbid, instead of what is known of the network."},
+	"merchant":      {doc: "Name of whose shop it is; several programs may be one merchant's.", example: "Acme Ltd."},
+	"side":          {doc: "earns: the merchant or network pays us. pays: the shop is ours, and we pay partners.", example: "earns", values: anyOf("earns", "pays")},
+	"settlement":    {doc: "How clicks become money. Absent: no books are kept of the program. Once there, it cannot be removed."},
 	"version":       versionField,
 }
 
@@ -73,7 +76,11 @@ var partnerFields = map[string]field{
 	"code":    {doc: "What names the partner in addresses, as in ?ref=mia. It cannot change.", example: "mia"},
 	"name":    {doc: "Name for people.", example: "Mia's Kitchen"},
 	"status":  statusField,
-	"version": versionField,
+	"coupons": {doc: "Codes of the shop that credit the partner. Letter case is ignored; no two partners of a program share one.", example: []string{"MIA10"}},
+	"terms": {doc: "Terms of the partner's own, instead of the program's from the first of them on. What is in force cannot be changed or removed; " +
+		"terms are added from now on."},
+	"payout_method": {doc: "How the partner gets its money. Only operators see it."},
+	"version":       versionField,
 }
 
 var tokenFields = map[string]field{

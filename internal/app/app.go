@@ -54,6 +54,7 @@ type App struct {
 
 	ops        operations
 	office     officeDoor
+	mailbox    *mailbox
 	background context.CancelFunc // ends what the office runs
 	running    sync.WaitGroup
 }
@@ -90,6 +91,9 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 		return nil, err
 	}
 	if a.plane, err = openDataPlane(a); err != nil {
+		return nil, err
+	}
+	if err = a.openMailbox(); err != nil {
 		return nil, err
 	}
 	if !o.Offline {

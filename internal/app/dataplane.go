@@ -47,7 +47,7 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 	if p.places, err = geo.Open(geo.Options{CountryFile: cfg.Geo.CountryFile, ASNFile: cfg.Geo.ASNFile}); err != nil {
 		return nil, err
 	}
-	keys, err := a.folder.cookieKeys()
+	keys, err := a.folder.keys("cookie")
 	if err != nil {
 		return nil, err
 	}

@@ -159,16 +159,17 @@ func (f *folder) close() error {
 	return f.lock.Close()
 }
 
-// cookieKeys reads the keys that sign cookies, the newest first, and makes the
-// first one. The file has a line for each: its number and 32 bytes in hex.
-func (f *folder) cookieKeys() (affiliate.Keyring, error) {
-	path := f.at("keys", "cookie")
+// keys reads the keys of a purpose, the newest first, and makes the first one: "cookie"
+// signs visitors' cookies, "postback" what merchants send. The file has a line for each:
+// its number and 32 bytes in hex.
+func (f *folder) keys(purpose string) (affiliate.Keyring, error) {
+	path := f.at("keys", purpose)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return f.makeCookieKey(path)
+		return f.makeKey(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the keys of the visitors' cookies cannot be read: %w", err)
+		return nil, fmt.Errorf("the %s keys cannot be read: %w", purpose, err)
 	}
 	var ring affiliate.Keyring
 	for n, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
@@ -185,7 +186,7 @@ func (f *folder) cookieKeys() (affiliate.Keyring, error) {
 	return ring, nil
 }
 
-func (f *folder) makeCookieKey(path string) (affiliate.Keyring, error) {
+func (f *folder) makeKey(path string) (affiliate.Keyring, error) {
 	key := affiliate.Key{Number: 1, Secret: make([]byte, 32)}
 	_, _ = rand.Read(key.Secret) // never fails: the runtime stops the program instead
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

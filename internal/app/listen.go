@@ -118,7 +118,7 @@ func (a *App) succeed(ctx context.Context) error {
 func (a *App) listenVisitors(l *listeners) error {
 	cfg := &a.config
 	o := eventloop.Options{
-		Redirector: a.plane.redirector, Record: a.plane.loopRecord, Others: a.plane.others(cfg), CountryHeader: cfg.CountryHeader,
+		Redirector: a.plane.redirector, Record: a.plane.loopRecord, Others: a.others(cfg), OtherPaths: a.otherPaths(), CountryHeader: cfg.CountryHeader,
 		Loops: a.plane.loops, HeaderBytes: int(cfg.Limits.HeaderBytes), HeaderTimeout: time.Duration(cfg.Limits.HeaderTimeout),
 		IdleTimeout: time.Duration(cfg.Limits.IdleTimeout), WriteTimeout: time.Duration(cfg.Limits.WriteTimeout),
 		Connections: cfg.Limits.Connections, OtherConnections: cfg.Limits.OtherConnections,

@@ -25,6 +25,7 @@ import (
 	"github.com/sluicehq/sluice/internal/pipeline"
 	"github.com/sluicehq/sluice/internal/queue"
 	"github.com/sluicehq/sluice/internal/queue/inproc"
+	"github.com/sluicehq/sluice/internal/settlement"
 	"github.com/sluicehq/sluice/internal/store"
 	"github.com/sluicehq/sluice/internal/store/sqlite"
 	"github.com/sluicehq/sluice/internal/useragent"
@@ -36,6 +37,7 @@ type office struct {
 	publisher *publisher
 	catalog   *catalog.Catalog
 	accounts  *account.Accounts
+	books     *settlement.Office
 	analytics analytics.Engine
 	left      lanes // of an earlier process
 	queue     queue.Queue
@@ -76,6 +78,7 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 	if err := o.collector.Open(ctx); err != nil {
 		return err
 	}
+	a.openBooks(o)
 	o.handler = api.New(api.Options{
 		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.analytics,
 		Status: a.status, PublicURL: a.publicURL, Followed: o.publisher.followed, TempDir: a.folder.at("store"),
@@ -87,6 +90,7 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 	background, cancel := context.WithCancel(context.Background())
 	a.background = cancel
 	a.running.Go(func() { o.collector.Run(background) })
+	a.running.Go(func() { o.runBooks(background, a) })
 	return nil
 }
 
@@ -197,6 +201,9 @@ func (a *App) keepOpeningOffice(ctx context.Context) error {
 func (o *office) close() error {
 	var errs []error
 	o.publisher.wait()
+	if o.books != nil {
+		o.books.Close()
+	}
 	if o.collector != nil {
 		errs = append(errs, o.collector.Close())
 	}

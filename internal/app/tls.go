@@ -127,7 +127,7 @@ const (
 )
 
 func (a *App) secureServer(k *certificate.Keeper) *http.Server {
-	h := a.plane.others(&a.config)
+	h := a.others(&a.config)
 	if a.config.TLS.HSTS > 0 {
 		h = strictly(h, a.config.TLS.HSTS)
 	}

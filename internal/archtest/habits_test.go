@@ -35,7 +35,10 @@ var timeless = map[string]string{
 	"affiliate":  "Visit.Time, or an argument",
 	"routing":    "Visit.Time",
 	"fraud":      "Visit.Time",
-	"settlement": "an argument",
+	"commission": "Facts.Now",
+	"ledger":     "Posting.At",
+	"remittance": "Message.Created",
+	"settlement": "Options.Now",
 	"experiment": "an argument",
 }
 

@@ -83,8 +83,8 @@ var rooms = []room{
 		why: "who may do what is decided apart from faces and engines"},
 	{pkg: "linkfile", may: []string{"affiliate"}, std: []string{"os", "net/http", "database/sql"},
 		why: "a file format is read and written without a running system"},
-	{pkg: "settlement", may: []string{"affiliate"}, std: []string{"os", "net/http", "database/sql", "log/slog"},
-		why: "90 days of settlement run in a test in milliseconds"},
+	{pkg: "settlement", may: []string{"affiliate", "commission", "ledger", "store", "analytics"}, std: []string{"os", "net/http", "database/sql"},
+		why: "the books are kept by rules that are pure, in whatever store; 90 days run in a test in milliseconds"},
 	{pkg: "webhook", may: []string{"affiliate", "commission", "ledger", "store"}, std: []string{"os", "database/sql"},
 		why: "what is sent follows from what the books say, in the words of those who write them, and needs no office to be sent"},
 	{pkg: "experiment", may: []string{"affiliate"}, std: []string{"os", "net/http", "database/sql", "log/slog"},
@@ -99,6 +99,8 @@ var rooms = []room{
 		why: "a face calls the work and never an engine"},
 	{pkg: "api/client", may: []string{"affiliate", "api", "catalog"}, std: []string{"os", "database/sql"},
 		why: "the client speaks the shapes that the server declares"},
+	{pkg: "postback", may: []string{"affiliate"}, std: []string{"os", "database/sql"},
+		why: "what merchants send is read without knowing where it is kept"},
 	{pkg: "web", why: "the dashboard is files; it reaches the rest over the API"},
 
 	// Wiring, and what serves tests.

@@ -45,9 +45,12 @@ func (e *Edit) UpdateProgram(program affiliate.Program, ifVersion int64) (affili
 	if same(before, program) {
 		return before, nil
 	}
-	renamed := program
-	renamed.Name = before.Name
-	matters := !same(before, renamed) // the links depend on everything but the name
+	if err := before.Settlement.CanBecome(program.Settlement, e.now); err != nil {
+		return affiliate.Program{}, err
+	}
+	routed := program
+	routed.Name, routed.Merchant, routed.Side, routed.Settlement = before.Name, before.Merchant, before.Side, before.Settlement
+	matters := !same(before, routed) // the links depend on everything else
 	if matters {
 		if err := e.keepsLegal(what, store.LinkQuery{Program: program.ID}, surroundedBy{program: &program}); err != nil {
 			return affiliate.Program{}, err
@@ -139,6 +142,9 @@ func (e *Edit) CreatePartner(partner affiliate.Partner) (affiliate.Partner, erro
 	if err := e.free(store.Partner, key, fmt.Sprintf("the partner %q of the program %q", partner.Code, partner.Program)); err != nil {
 		return affiliate.Partner{}, err
 	}
+	if err := e.couponsAreFree(&partner, nil); err != nil {
+		return affiliate.Partner{}, err
+	}
 	e.around.partners[key] = true
 	return partner, e.put(store.Partner, key, nil, partner)
 }
@@ -164,8 +170,38 @@ func (e *Edit) UpdatePartner(partner affiliate.Partner, ifVersion int64) (affili
 	if same(before, partner) {
 		return before, nil
 	}
+	if err := before.CanBecome(&partner, e.now); err != nil {
+		return affiliate.Partner{}, err
+	}
+	if err := e.couponsAreFree(&partner, before.Coupons); err != nil {
+		return affiliate.Partner{}, err
+	}
 	partner.Version++
 	return partner, e.put(store.Partner, key, before, partner)
+}
+
+// couponsAreFree refuses a coupon that credits another partner of the program: whose
+// would its orders be? Those that the partner has already need no look at all the others.
+func (e *Edit) couponsAreFree(partner *affiliate.Partner, already []string) error {
+	if !slices.ContainsFunc(partner.Coupons, func(c string) bool { return !slices.Contains(already, c) }) {
+		return nil
+	}
+	docs, err := e.w.Documents().List(store.Partner, partnersOf(partner.Program))
+	if err != nil {
+		return err
+	}
+	for _, doc := range docs {
+		var other affiliate.Partner
+		if err := decode(store.Partner, doc, &other); err != nil {
+			return err
+		}
+		for _, c := range partner.Coupons {
+			if other.Code != partner.Code && slices.Contains(other.Coupons, c) {
+				return affiliate.Errorf(affiliate.Conflict, "the coupon %q is the partner %q's of the program %q; take it from one of them", c, other.Code, other.Program)
+			}
+		}
+	}
+	return nil
 }
 
 // DeletePartner is Catalog.DeletePartner.

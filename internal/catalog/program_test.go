@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/catalog"
@@ -157,4 +158,98 @@ func TestFaultsOfManyLinksAreCut(t *testing.T) {
 	if !errors.As(err, &e) || len(e.Faults) != 10 {
 		t.Errorf("%d faults", len(e.Faults))
 	}
+}
+
+func TestSettlementKeepsThePast(t *testing.T) {
+	o, ctx := open(t), t.Context()
+	rate := func(percent affiliate.Percentage) []affiliate.Rate { return []affiliate.Rate{{Percent: percent}} }
+	shop := o.program("shop", func(p *affiliate.Program) {
+		p.Side = affiliate.Pays
+		p.Settlement = &affiliate.Settlement{Currency: "eur", Terms: []affiliate.CommissionTerms{{Rates: rate(50_000)}}}
+	})
+	if shop.Settlement.Currency != "EUR" || shop.Settlement.Attribution.WindowDays != 30 {
+		t.Fatalf("got %+v", shop.Settlement)
+	}
+	o.link("kettle", ofProgram("shop"))
+	o.heard()
+
+	given := *shop.Settlement
+	given.Terms = append([]affiliate.CommissionTerms{{From: start.Add(time.Hour), Rates: rate(75_000)}}, shop.Settlement.Terms...)
+	next := shop
+	next.Settlement = &given
+	next, err := o.UpdateProgram(ctx, operator, next, shop.Version)
+	if err != nil || len(next.Settlement.Terms) != 2 || next.Settlement.Terms[1].Rates[0].Percent != 75_000 || next.Version != 2 {
+		t.Fatalf("got %+v, %v", next.Settlement, err)
+	}
+	if !given.Terms[1].From.IsZero() {
+		t.Error("what the caller gave is sorted")
+	}
+	wantLines(t, o.heard(), "update program shop") // and no link is published again
+
+	o.pass(time.Hour + time.Second) // now they hold
+	for _, c := range []struct {
+		says   string
+		change func(*affiliate.Settlement)
+	}{
+		{"settlement.terms[1]: the terms from 2026-05-01T13:00:00Z are in force", func(s *affiliate.Settlement) { s.Terms[1].Rates = rate(10_000) }},
+		{"are missing", func(s *affiliate.Settlement) { s.Terms = s.Terms[:1] }},
+		{"for the past", func(s *affiliate.Settlement) {
+			s.Terms = append(s.Terms, affiliate.CommissionTerms{From: start.Add(time.Minute)})
+		}},
+		{"settlement.currency", func(s *affiliate.Settlement) { s.Currency = "USD" }},
+		{"settlement.minimum_payout", func(s *affiliate.Settlement) { s.MinimumPayout = -1 }},
+	} {
+		changed, err := o.Program(ctx, "shop") // a copy of its own
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.change(changed.Settlement)
+		_, err = o.UpdateProgram(ctx, operator, changed, 0)
+		wantCode(t, err, affiliate.Invalid, c.says)
+	}
+	next.Settlement = nil
+	_, err = o.UpdateProgram(ctx, operator, next, 0)
+	wantCode(t, err, affiliate.Invalid, "settlement: it cannot be removed")
+	if kept, err := o.Program(ctx, "shop"); err != nil || kept.Version != 2 || len(kept.Settlement.Terms) != 2 {
+		t.Errorf("got %+v, %v", kept, err)
+	}
+	wantLines(t, o.heard())
+}
+
+func TestPartnersTermsAndCoupons(t *testing.T) {
+	o, ctx := open(t), t.Context()
+	o.program("shop")
+	o.program("other")
+	mia, err := o.CreatePartner(ctx, operator, affiliate.Partner{Program: "shop", Code: "mia", Coupons: []string{"mia10"}})
+	if err != nil || mia.Coupons[0] != "MIA10" {
+		t.Fatalf("got %+v, %v", mia, err)
+	}
+	_, err = o.CreatePartner(ctx, operator, affiliate.Partner{Program: "shop", Code: "eve", Coupons: []string{"eve", "Mia10"}})
+	wantCode(t, err, affiliate.Conflict, `"MIA10" is the partner "mia"'s`)
+	if _, err = o.CreatePartner(ctx, operator, affiliate.Partner{Program: "other", Code: "eve", Coupons: []string{"mia10"}}); err != nil {
+		t.Fatal(err) // another shop
+	}
+	eve, err := o.CreatePartner(ctx, operator, affiliate.Partner{Program: "shop", Code: "eve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eve.Coupons = []string{"MIA10"}
+	_, err = o.UpdatePartner(ctx, operator, eve, 0)
+	wantCode(t, err, affiliate.Conflict, "MIA10")
+	mia.Coupons = append(mia.Coupons, "mia20")
+	if mia, err = o.UpdatePartner(ctx, operator, mia, 0); err != nil || len(mia.Coupons) != 2 {
+		t.Fatalf("got %+v, %v", mia, err)
+	}
+
+	mia.Terms = []affiliate.CommissionTerms{{From: start.Add(-time.Hour)}}
+	_, err = o.UpdatePartner(ctx, operator, mia, 0)
+	wantCode(t, err, affiliate.Invalid, "terms[0].from", "for the past")
+	mia.Terms[0].From = start
+	if mia, err = o.UpdatePartner(ctx, operator, mia, 0); err != nil {
+		t.Fatal(err)
+	}
+	o.pass(time.Second)
+	mia.Terms = nil
+	_, err = o.UpdatePartner(ctx, operator, mia, 0)
+	wantCode(t, err, affiliate.Invalid, "terms", "missing")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
 )
 
@@ -35,18 +34,15 @@ func (o *Office) runDue(ctx context.Context) (n int, err error) {
 		}
 		programs := &programs{documents: r.documents}
 		for i := range due {
-			if due[i].State != affiliate.Unmatched {
-				continue
-			}
 			p, err := programs.get(due[i].Program)
 			if err != nil {
 				return err
 			}
-			s, err := dueSearch(p, r, &due[i])
+			reports, err := reportsOf(r.books, transaction{due[i].Program, due[i].Tx})
 			if err != nil {
 				return err
 			}
-			wanted = append(wanted, s)
+			wanted = append(wanted, search{p, reports})
 		}
 		return nil
 	})

@@ -6,10 +6,9 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
-	"github.com/sluicehq/sluice/internal/store"
 )
 
-// findings are clicks that were looked up for conversions, by program.
+// findings are clicks that were looked up for conversions.
 type findings struct {
 	clicks map[affiliate.ClickID]analytics.Touch
 	visits map[visitor][]analytics.Touch
@@ -25,42 +24,49 @@ func newFindings() *findings {
 	return &findings{clicks: map[affiliate.ClickID]analytics.Touch{}, visits: map[visitor][]analytics.Touch{}}
 }
 
-// clicksMax is how many clicks are asked for at a time.
-const clicksMax = 1000
-
-// find looks up what the reports of a group name.
-func (o *Office) find(ctx context.Context, group []*delivery) (*findings, error) {
-	var wanted []search
-	for _, d := range group {
-		wanted = append(wanted, searchOf(d.program, &d.report))
-	}
-	return o.lookUp(ctx, wanted)
-}
-
-// search is what may name the clicks of a conversion.
+// search is what may name the clicks of a transaction.
 type search struct {
 	program *affiliate.Program
-	at      time.Time
-	ids     []affiliate.ClickID // the explicit one first
+	reports []affiliate.Report
 }
 
-func searchOf(p *affiliate.Program, r *affiliate.Report) search {
-	s := search{program: p, at: r.At}
+// ids are the clicks that the reports name.
+func (s *search) ids() (all []affiliate.ClickID) {
+	for i := range s.reports {
+		all = append(all, clicksOf(&s.reports[i])...)
+	}
+	return all
+}
+
+// clicksOf returns the clicks that a report names, the explicit one first.
+func clicksOf(r *affiliate.Report) (all []affiliate.ClickID) {
 	for _, text := range append([]string{r.ClickID}, r.Touches...) {
 		if id, err := affiliate.ParseClickID(text); err == nil {
-			s.ids = append(s.ids, id)
+			all = append(all, id)
 		}
 	}
-	return s
+	return all
 }
 
-// lookUp finds clicks by id, and for programs that share a commission among clicks the
-// other visits of the same visitors. What it has found when it fails is returned too.
+// span is from the begin of the first report's window to the last report.
+func (s *search) span() (since, until time.Time) {
+	since, until = s.reports[0].At, s.reports[0].At
+	for i := range s.reports {
+		since, until = earlier(since, s.reports[i].At), later(until, s.reports[i].At)
+	}
+	return since.AddDate(0, 0, -s.program.Settlement.Attribution.WindowDays), until
+}
+
+// clicksMax is how many clicks, and visitors, are asked for at a time.
+const clicksMax = analytics.ClicksMax
+
+// lookUp finds clicks by id, and the other visits of the same visitors where they
+// matter. What it has found when it fails is returned too.
 func (o *Office) lookUp(ctx context.Context, wanted []search) (*findings, error) {
 	found := newFindings()
 	var ids []affiliate.ClickID
-	for _, s := range wanted {
-		ids = append(ids, s.ids...)
+	for i := range wanted {
+		ids = append(ids, wanted[i].ids()...)
 	}
 	for len(ids) > 0 {
 		n := min(len(ids), clicksMax)
@@ -73,56 +79,61 @@ func (o *Office) lookUp(ctx context.Context, wanted []search) (*findings, error)
 		}
 		ids = ids[n:]
 	}
-	return found, o.lookUpVisits(ctx, wanted, found)
+	for i := range wanted {
+		if err := o.lookUpVisits(ctx, &wanted[i], found); err != nil {
+			return found, err
+		}
+	}
+	return found, nil
 }
 
-func (o *Office) lookUpVisits(ctx context.Context, wanted []search, found *findings) error {
-	type span struct {
-		program      string
-		since, until time.Time
-		visitors     []affiliate.VisitorID
+// lookUpVisits finds the other visits of a transaction's visitors.
+func (o *Office) lookUpVisits(ctx context.Context, s *search, found *findings) error {
+	since, until := s.span()
+	if s.decidedByOne(found, since) {
+		return nil
 	}
-	spans := map[string]*span{}
-	for _, s := range wanted {
-		if s.program.Settlement.Attribution.Model == affiliate.LastClick && !firstOf(s, found) {
-			continue
-		}
-		for _, id := range s.ids {
-			click, ok := found.clicks[id]
-			if !ok || click.Visitor.IsZero() {
-				continue
-			}
-			since := s.at.AddDate(0, 0, -s.program.Settlement.Attribution.WindowDays)
-			of := spans[s.program.ID]
-			if of == nil {
-				of = &span{program: s.program.ID, since: since, until: s.at}
-				spans[s.program.ID] = of
-			}
-			of.since, of.until = earlier(of.since, since), later(of.until, s.at)
-			of.visitors = append(of.visitors, click.Visitor)
+	var visitors []affiliate.VisitorID
+	for _, id := range s.ids() {
+		v := visitor{s.program.ID, found.clicks[id].Visitor}
+		if _, known := found.visits[v]; !known && !v.id.IsZero() && len(visitors) < clicksMax {
+			found.visits[v] = nil
+			visitors = append(visitors, v.id)
 		}
 	}
-	for _, of := range spans {
-		touches, err := o.options.Clicks.Visits(ctx, of.program, of.visitors, of.since, of.until)
-		if err != nil {
-			return err
-		}
-		for _, t := range touches {
-			v := visitor{of.program, t.Visitor}
-			found.visits[v] = append(found.visits[v], t)
-		}
+	if len(visitors) == 0 {
+		return nil
 	}
-	return nil
+	touches, err := o.options.Clicks.Touches(ctx, s.program.ID, visitors, since, until)
+	for _, t := range touches {
+		v := visitor{s.program.ID, t.Visitor}
+		found.visits[v] = append(found.visits[v], t)
+	}
+	return err
 }
 
-// firstOf says that the last-click model needs the visitor's other clicks too: it has no
-// explicit click that would decide by itself.
-func firstOf(s search, found *findings) bool {
-	if len(s.ids) == 0 {
+// decidedByOne says that the explicit click decides by itself, as it does nearly always:
+// the last one counts, and each report's is a valid one of the program inside the window.
+func (s *search) decidedByOne(found *findings, since time.Time) bool {
+	if s.program.Settlement.Attribution.Model != affiliate.LastClick {
 		return false
 	}
-	_, ok := found.clicks[s.ids[0]]
-	return !ok
+	for i := range s.reports {
+		r := &s.reports[i]
+		if r.ClickID == "" && len(r.Touches) == 0 {
+			continue
+		}
+		id, err := affiliate.ParseClickID(r.ClickID)
+		t := found.clicks[id]
+		if err != nil || !t.Valid || t.Program != s.program.ID || t.At.Before(since) {
+			return false
+		}
+	}
+	return true
+}
+
+func touchOf(t analytics.Touch) affiliate.PathTouch {
+	return affiliate.PathTouch{ClickID: t.ID.String(), At: t.At, Link: t.Link, Partner: t.Partner, Variant: t.Variant, Page: t.Page, Sub1: t.Sub1}
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -137,44 +148,4 @@ func later(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// path returns the touches of a conversion among the findings: valid clicks on links of
-// its program.
-func (f *findings) path(program string, reports []affiliate.Report) (path []affiliate.PathTouch, click analytics.Touch) {
-	seen := map[affiliate.ClickID]bool{}
-	add := func(t analytics.Touch) {
-		if seen[t.ID] || !t.Valid || t.Program != program {
-			return
-		}
-		seen[t.ID] = true
-		path = append(path, affiliate.PathTouch{ClickID: t.ID.String(), At: t.At, Link: t.Link, Partner: t.Partner, Variant: t.Variant, Page: t.Page, Sub1: t.Sub1})
-	}
-	for i := range reports {
-		r := &reports[i]
-		for _, id := range searchOf(nil, r).ids {
-			t, ok := f.clicks[id]
-			if !ok {
-				continue
-			}
-			if click.ID.IsZero() {
-				click = t
-			}
-			add(t)
-			for _, other := range f.visits[visitor{program, t.Visitor}] {
-				add(other)
-			}
-		}
-	}
-	return path, click
-}
-
-// due returns what is to be looked up for conversions that wait for their clicks.
-func dueSearch(p *affiliate.Program, r reader, c *store.Conversion) (search, error) {
-	s := search{program: p, at: c.At}
-	reports, err := r.books.Reports(c.Program, c.Tx)
-	for i := range reports {
-		s.ids = append(s.ids, searchOf(p, &reports[i]).ids...)
-	}
-	return s, err
 }

@@ -74,7 +74,7 @@ func (p *programs) owner(program, coupon string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	coupon = strings.ToUpper(coupon)
+	coupon = affiliate.CanonicalCoupon(coupon)
 	for _, partner := range partners {
 		if slices.Contains(partner.Coupons, coupon) && partner.Status == affiliate.Active {
 			return partner.Code, nil
@@ -98,16 +98,14 @@ func (p *programs) terms(program string) (map[string][]affiliate.CommissionTerms
 	return own, nil
 }
 
-// digest tells a report from others. Two that say the same of a transaction are one,
-// whenever and however they were sent. Where each report is an order, or adds to one,
-// those with different nonces or times are different.
+// digest tells a report from others, as it came, before amounts are converted. Two that say
+// the same of a transaction are one, however they were sent; those that name different times are
+// two. Where each report is an order or adds to one, different nonces make two as well.
 func digest(r *affiliate.Report, mode affiliate.DuplicateMode) string {
 	said := *r
 	said.ID, said.Original, said.Source, said.Rate, said.Taken = "", "", "", nil, time.Time{}
-	switch mode {
-	case affiliate.AcceptNew, affiliate.AcceptFlagged, affiliate.AddUp:
-	default:
-		said.Nonce, said.At = "", time.Time{}
+	if mode != affiliate.AcceptNew && mode != affiliate.AddUp {
+		said.Nonce = ""
 	}
 	return name("report", said)
 }

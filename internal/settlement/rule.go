@@ -93,15 +93,24 @@ func (o *Office) Explain(ctx context.Context, conversion string) (x Explanation,
 		if err != nil {
 			return err
 		}
-		if x.Reports, err = r.books.Reports(c.Program, c.Tx); err != nil {
+		if x.Reports, err = reportsOf(r.books, transaction{c.Program, c.Tx}); err != nil {
 			return err
 		}
-		facts, err := o.facts(r, programs, p, x.Reports, c.Event, &c, newFindings())
+		before, err := r.books.ConversionsOf(c.Program, c.Tx)
 		if err != nil {
 			return err
 		}
-		out := commission.Settle(facts)
-		x.Path, x.Rulings, x.Shares, x.Steps = facts.Path, facts.Rulings, out.Shares, out.Steps
+		e, err := o.gather(r, programs, p, transaction{c.Program, c.Tx}, x.Reports, before, newFindings())
+		if err != nil {
+			return err
+		}
+		facts := e.facts
+		facts.Order = c.Event
+		if err := decode(c.Rulings, &facts.Rulings); err != nil {
+			return err
+		}
+		out := commission.Settle(&facts)
+		x.Path, x.Rulings, x.Shares, x.Steps = e.Path, facts.Rulings, out.Shares, out.Steps
 		x.Postings, err = r.books.Postings(store.PostingQuery{Subject: c.ID, Limit: postingsMax})
 		return err
 	})

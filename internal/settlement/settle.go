@@ -1,6 +1,7 @@
 package settlement
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -18,9 +19,9 @@ type transaction struct{ program, id string }
 // settled is a transaction after it was settled.
 type settled struct {
 	mode    affiliate.DuplicateMode
-	reports []affiliate.Report
-	orders  []store.Conversion // in the order of commission.Orders
-	names   []string
+	reports []affiliate.Report // by their own time, then by arrival
+	names   []string           // of its orders, see commission.Orders
+	orders  []store.Conversion // one for each
 }
 
 // settle brings the conversions of a transaction, and what the ledger says of them, to
@@ -31,7 +32,7 @@ func (o *Office) settle(w store.Writer, tx transaction, found *findings) (*settl
 	if err != nil {
 		return nil, err
 	}
-	reports, err := w.Books().Reports(tx.program, tx.id)
+	reports, err := reportsOf(w.Books(), tx)
 	if err != nil {
 		return nil, err
 	}
@@ -39,56 +40,99 @@ func (o *Office) settle(w store.Writer, tx transaction, found *findings) (*settl
 	if err != nil {
 		return nil, err
 	}
-	s := &settled{mode: p.Settlement.Duplicates, reports: reports, names: commission.Orders(p.Settlement.Duplicates, reports)}
+	e, err := o.gather(updating(w), programs, p, tx, reports, before, found)
+	if err != nil {
+		return nil, err
+	}
+	s := &settled{mode: e.Mode, reports: reports, names: commission.Orders(e.Mode, reports)}
+	left := slices.Clone(before)
 	for ordinal, order := range s.names {
-		c := conversionOf(before, tx, ordinal, order)
-		if err := o.settleOne(w, programs, p, reports, order, &c, found); err != nil {
+		c, at := conversionOf(left, tx, ordinal, order)
+		if at >= 0 {
+			left = slices.Delete(left, at, at+1)
+		}
+		if err := o.settleOne(w, p, e, order, &c); err != nil {
 			return nil, err
 		}
 		s.orders = append(s.orders, c)
 	}
+	for i := range left { // what is no order any more has brought nobody anything
+		if err := o.drop(w, &left[i], e.facts.Now); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
-// conversionOf returns the conversion of an order as it is stored, or a new one. Its id
-// follows from what it is, so that the same facts give the same conversion wherever
-// they are taken in. One that was opened by a reversal, before its order was known, becomes that of
-// the first order.
-func conversionOf(before []store.Conversion, tx transaction, ordinal int, order string) store.Conversion {
-	adopted := -1
+// reportsOf returns the reports of a transaction by their own time, then by arrival.
+func reportsOf(books store.BooksReader, tx transaction) ([]affiliate.Report, error) {
+	reports, err := books.Reports(tx.program, tx.id)
+	slices.SortFunc(reports, func(a, b affiliate.Report) int {
+		return cmp.Or(a.At.Compare(b.At), a.Taken.Compare(b.Taken), cmp.Compare(a.ID, b.ID))
+	})
+	return reports, err
+}
+
+// conversionOf returns the conversion of an order as it is stored, with its place, or a
+// new one and -1. Its id follows from what it is, so that the same facts give the same
+// conversion wherever they are taken in. One that was opened by a reversal, before its
+// order was known, becomes that of the first order.
+func conversionOf(before []store.Conversion, tx transaction, ordinal int, order string) (store.Conversion, int) {
+	opened := -1
 	for i := range before {
 		switch before[i].Event {
 		case order:
-			return before[i]
+			return before[i], i
 		case "":
-			adopted = i
+			opened = i
 		}
 	}
-	if adopted >= 0 && ordinal == 0 {
-		before[adopted].Event = order
-		return before[adopted]
+	if opened >= 0 && ordinal == 0 {
+		before[opened].Event = order
+		return before[opened], opened
 	}
-	return store.Conversion{ID: name("conversion", [...]string{tx.program, tx.id, order}), Program: tx.program, Tx: tx.id, Event: order, Ordinal: ordinal}
+	c := store.Conversion{Program: tx.program, Tx: tx.id, Event: order, Ordinal: ordinal}
+	for again := 0; c.ID == "" || slices.ContainsFunc(before, func(b store.Conversion) bool { return b.ID == c.ID }); again++ {
+		c.ID = name("conversion", [...]any{tx.program, tx.id, order, again})
+	}
+	return c, -1
 }
 
 // settleOne settles one conversion.
-func (o *Office) settleOne(w store.Writer, programs *programs, p *affiliate.Program, reports []affiliate.Report, order string, c *store.Conversion, found *findings) error {
-	facts, err := o.facts(updating(w), programs, p, reports, order, c, found)
-	if err != nil {
+func (o *Office) settleOne(w store.Writer, p *affiliate.Program, e *evidence, order string, c *store.Conversion) error {
+	was := *c
+	facts := e.facts
+	facts.Order = order
+	if err := decode(c.Rulings, &facts.Rulings); err != nil {
 		return err
 	}
-	out := commission.Settle(facts)
-	was := *c
-	describe(c, &out, facts)
-	if out.State == affiliate.Unmatched {
-		c.Due = nextLook(firstTaken(reports), facts.Now)
+	out := commission.Settle(&facts)
+	describe(c, &out, e)
+	if e.lacking {
+		c.Due = sooner(out.Due, nextLook(firstTaken(facts.Reports), facts.Now))
 	}
-	if err := o.post(w, p.ID, c, &out, facts.Now); err != nil {
+	if !c.Due.IsZero() && !c.Due.After(facts.Now) {
+		c.Due = facts.Now.Add(lookFirst) // never at once again, or RunDue had no end
+	}
+	if err := post(w, p.ID, c, wants(&out), facts.Now); err != nil {
 		return err
 	}
 	if sameConversion(&was, c) {
-		c.Revision, c.Updated = was.Revision, was.Updated
+		*c = was
 		return nil
+	}
+	return w.Books().PutConversion(*c)
+}
+
+// drop takes back what a conversion has brought whose order is none any more: the mode of
+// duplicates sees its reports otherwise since another has come.
+func (o *Office) drop(w store.Writer, c *store.Conversion, now time.Time) error {
+	if c.State == affiliate.Reversed && c.Due.IsZero() {
+		return nil
+	}
+	c.State, c.Due, c.Shares, c.Order.Minor = affiliate.Reversed, time.Time{}, nil, 0
+	if err := post(w, c.Program, c, nil, now); err != nil {
+		return err
 	}
 	return w.Books().PutConversion(*c)
 }
@@ -102,94 +146,19 @@ func firstTaken(reports []affiliate.Report) time.Time {
 	return first
 }
 
-// facts gathers all that is known of a conversion.
-func (o *Office) facts(r reader, programs *programs, p *affiliate.Program, reports []affiliate.Report, order string, c *store.Conversion, found *findings) (*commission.Facts, error) {
-	f := &commission.Facts{Settlement: p.Settlement, Side: p.Side, Reports: reports, Order: order, Now: o.now()}
-	if err := decode(c.Path, &f.Path); err != nil {
-		return nil, err
+// sooner is the first of two moments, of which zero is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	if err := decode(c.Rulings, &f.Rulings); err != nil {
-		return nil, err
-	}
-	f.Path = addFound(f.Path, c, p.ID, reports, found)
-	for i := range reports {
-		coupon := reports[i].Coupon
-		if coupon == "" {
-			continue
-		}
-		c.Coupon = coupon
-		owner, err := programs.owner(p.ID, coupon)
-		if err != nil {
-			return nil, err
-		}
-		if f.Coupon = owner; owner != "" {
-			break
-		}
-	}
-	var err error
-	if f.PartnerTerms, err = programs.terms(p.ID); err != nil {
-		return nil, err
-	}
-	return f, o.history(r, p.ID, f, c)
-}
-
-// addFound adds what was looked up to the touches that are known already, and
-// remembers the click that the reports name.
-func addFound(path []affiliate.PathTouch, c *store.Conversion, program string, reports []affiliate.Report, found *findings) []affiliate.PathTouch {
-	touches, click := found.path(program, reports)
-	for _, t := range touches {
-		if !slices.ContainsFunc(path, func(known affiliate.PathTouch) bool { return known.ClickID == t.ClickID }) {
-			path = append(path, t)
-		}
-	}
-	if !click.Visitor.IsZero() {
-		c.Visitor = click.Visitor.String()
-	}
-	return path
-}
-
-// history tells what the terms ask of the past: a partner's volume of the month and a
-// customer's earlier orders.
-func (o *Office) history(r reader, program string, f *commission.Facts, c *store.Conversion) error {
-	at := f.Now
-	for i := range f.Reports {
-		if i == 0 || f.Reports[i].At.Before(at) {
-			at = f.Reports[i].At
-		}
-		if f.Reports[i].CustomerID != "" {
-			c.Customer = f.Reports[i].CustomerID
-		}
-	}
-	month := time.Date(at.UTC().Year(), at.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
-	f.Volume = map[string]int64{}
-	for _, t := range f.Path {
-		if _, known := f.Volume[t.Partner]; known || !hasTiers(f.Settlement) {
-			continue
-		}
-		volume, err := r.books.Volume(program, t.Partner, month, at)
-		if err != nil {
-			return err
-		}
-		f.Volume[t.Partner] = volume
-	}
-	if c.Customer == "" {
-		return nil
-	}
-	orders, err := r.books.CustomerOrders(program, c.Customer, at)
-	f.OrdersBefore = orders
-	return err
-}
-
-func hasTiers(s *affiliate.Settlement) bool {
-	return slices.ContainsFunc(s.Terms, func(t affiliate.CommissionTerms) bool {
-		return slices.ContainsFunc(t.Rates, func(r affiliate.Rate) bool { return len(r.Tiers) > 0 })
-	})
+	return a
 }
 
 // describe writes an outcome into the conversion.
-func describe(c *store.Conversion, out *commission.Outcome, f *commission.Facts) {
+func describe(c *store.Conversion, out *commission.Outcome, e *evidence) {
 	c.State, c.At, c.Due, c.Order, c.Flagged = out.State, out.At, out.Due, out.Order, out.Held || out.Flagged
-	c.Shares, c.Path, c.Rulings = encode(out.Shares), encode(f.Path), encode(f.Rulings)
+	c.Shares, c.Path = encode(out.Shares), encode(e)
+	c.Visitor, c.Coupon, c.Customer = e.visitor, e.coupon, e.customer
 	c.Partner, c.ClickID, c.ClickAt, c.Link, c.Page, c.Variant, c.Sub1 = "", "", time.Time{}, 0, "", "", ""
 	var largest *commission.Share
 	for i := range out.Shares {
@@ -201,26 +170,30 @@ func describe(c *store.Conversion, out *commission.Outcome, f *commission.Facts)
 		return
 	}
 	c.Partner, c.ClickID = largest.Partner, largest.ClickID
-	for _, t := range f.Path {
+	for _, t := range e.Path {
 		if t.ClickID == c.ClickID {
 			c.ClickAt, c.Link, c.Page, c.Variant, c.Sub1 = t.At, t.Link, t.Page, t.Variant, t.Sub1
 		}
 	}
 }
 
-// post brings the ledger to an outcome.
-func (o *Office) post(w store.Writer, program string, c *store.Conversion, out *commission.Outcome, now time.Time) error {
+// post brings the ledger to what a conversion should have brought, and numbers the
+// conversion on.
+func post(w store.Writer, program string, c *store.Conversion, want []ledger.Want, now time.Time) error {
 	have, err := w.Books().SubjectBalances(c.ID)
 	if err != nil {
 		return err
 	}
-	why, entries := ledger.Delta(program, c.ID, have, wants(out))
+	why, entries := ledger.Delta(program, c.ID, have, want)
 	c.Revision++
 	c.Updated = now
 	if len(entries) == 0 {
 		return nil
 	}
 	posting := ledger.Posting{ID: ledger.PostingID(c.ID, c.Revision), At: now, Why: why, Subject: c.ID, Entries: entries}
+	if err := posting.Check(); err != nil {
+		return fmt.Errorf("the commission of the conversion %s: %w", c.ID, err)
+	}
 	added, err := w.Books().Post([]ledger.Posting{posting})
 	if err == nil && added == 0 {
 		err = fmt.Errorf("BUG: the posting %s is there already", posting.ID)
@@ -254,7 +227,7 @@ func sameConversion(a, b *store.Conversion) bool {
 
 // receipt says what became of a delivered report.
 func (s *settled) receipt(d *delivery) {
-	at := slices.IndexFunc(s.reports, func(r affiliate.Report) bool { return r.ID == d.report.ID })
+	known := d.receipt.Duplicate
 	d.receipt.Report = d.report.ID
 	if len(s.orders) == 0 {
 		return
@@ -266,19 +239,21 @@ func (s *settled) receipt(d *delivery) {
 		}
 	}
 	d.receipt.Conversion, d.receipt.State = c.ID, c.State
-	if at < 0 {
-		d.receipt.Duplicate = true
-	} else if s.mode == affiliate.RejectDuplicates && d.report.Status != affiliate.ReportReversed {
-		d.receipt.Duplicate = d.receipt.Duplicate || s.isRepeat(&d.report)
-	}
+	d.receipt.Duplicate = known || s.mode == affiliate.RejectDuplicates && d.report.Status != affiliate.ReportReversed && s.isRepeat(&d.report)
 }
 
-// isRepeat says that an earlier report says the order already, in the mode that counts the
-// first. One that says more of its status, such as approved, is no repeat.
+// isRepeat says that another report, which comes before it, says the order already, in the
+// mode that counts the first. One that says more of its status, such as approved, is no repeat.
 func (s *settled) isRepeat(r *affiliate.Report) bool {
-	return slices.ContainsFunc(s.reports, func(other affiliate.Report) bool {
-		return other.ID != r.ID && other.Status == r.Status && (other.At.Before(r.At) || other.At.Equal(r.At) && other.ID < r.ID)
-	})
+	for i := range s.reports {
+		switch {
+		case s.reports[i].ID == r.ID:
+			return false
+		case s.reports[i].Status == r.Status:
+			return true
+		}
+	}
+	return false
 }
 
 func decode(b []byte, into any) error {

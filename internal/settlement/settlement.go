@@ -29,8 +29,8 @@ import (
 type Clicks interface {
 	// Clicks returns those with these ids; ids that are not there, or not yet, are left out.
 	Clicks(ctx context.Context, ids []affiliate.ClickID) ([]analytics.Touch, error)
-	// Visits returns the valid clicks of visitors on a program's links in [since, until].
-	Visits(ctx context.Context, program string, visitors []affiliate.VisitorID, since, until time.Time) ([]analytics.Touch, error)
+	// Touches returns the valid clicks of visitors on a program's links in [since, until].
+	Touches(ctx context.Context, program string, visitors []affiliate.VisitorID, since, until time.Time) ([]analytics.Touch, error)
 }
 
 // Options of an Office. Store, Clicks, Now and Random must be set.

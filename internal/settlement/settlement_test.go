@@ -38,15 +38,19 @@ type clicks struct {
 func (c *clicks) Clicks(_ context.Context, ids []affiliate.ClickID) (found []analytics.Touch, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	wanted := map[affiliate.ClickID]bool{}
+	for _, id := range ids {
+		wanted[id] = true
+	}
 	for _, t := range c.all {
-		if slices.Contains(ids, t.ID) {
+		if wanted[t.ID] {
 			found = append(found, t)
 		}
 	}
 	return found, nil
 }
 
-func (c *clicks) Visits(_ context.Context, program string, visitors []affiliate.VisitorID, since, until time.Time) (found []analytics.Touch, _ error) {
+func (c *clicks) Touches(_ context.Context, program string, visitors []affiliate.VisitorID, since, until time.Time) (found []analytics.Touch, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range c.all {

@@ -28,6 +28,7 @@ type delivery struct {
 	ctx     context.Context
 	report  affiliate.Report
 	program *affiliate.Program
+	digest  string
 	receipt Receipt
 	err     error
 	done    chan struct{}
@@ -109,13 +110,39 @@ func (o *Office) store(group []*delivery) error {
 		return fail(group, err)
 	}
 	good := valid(group)
-	found, err := o.find(ctx, good)
+	wanted, err := o.wanted(ctx, good)
+	if err != nil {
+		return fail(group, err)
+	}
+	found, err := o.lookUp(ctx, wanted)
 	if err != nil {
 		// The clicks are looked for again when they can be; the report is not lost.
 		o.options.Logger.Warn("clicks cannot be looked up; the conversions wait", "reason", err)
 	}
 	err = o.options.Store.Update(ctx, func(w store.Writer) error { return o.takeIn(w, good, found) })
 	return fail(good, err)
+}
+
+// wanted is what the clicks of a group are looked for by: all reports of their transactions.
+func (o *Office) wanted(ctx context.Context, group []*delivery) (all []search, err error) {
+	place := map[transaction]int{}
+	err = o.options.Store.View(ctx, func(r store.Reader) error {
+		for _, d := range group {
+			tx := transaction{d.report.Program, d.report.Tx}
+			at, known := place[tx]
+			if !known {
+				reports, err := reportsOf(r.Books(), tx)
+				if err != nil {
+					return err
+				}
+				at = len(all)
+				place[tx], all = at, append(all, search{d.program, reports})
+			}
+			all[at].reports = append(all[at].reports, d.report)
+		}
+		return nil
+	})
+	return all, err
 }
 
 func valid(group []*delivery) (good []*delivery) {
@@ -154,6 +181,7 @@ func (o *Office) prepare(r reader, group []*delivery) error {
 			continue
 		}
 		d.program = p
+		d.digest = digest(&d.report, p.Settlement.Duplicates)
 		d.report.ID = affiliate.NewReportID(now, o.options.Random())
 		d.report.Taken = now
 		if d.report.At.IsZero() {
@@ -168,7 +196,7 @@ func (o *Office) prepare(r reader, group []*delivery) error {
 func (o *Office) takeIn(w store.Writer, group []*delivery, found *findings) error {
 	batch := make([]store.Report, len(group))
 	for i, d := range group {
-		batch[i] = store.Report{Report: d.report, Digest: digest(&d.report, d.program.Settlement.Duplicates)}
+		batch[i] = store.Report{Report: d.report, Digest: d.digest}
 	}
 	known, err := w.Books().AddReports(batch)
 	if err != nil {

@@ -24,10 +24,9 @@ type BooksReader interface {
 type Books interface {
 	BooksReader
 
-	// AddReports adds reports. Those whose digest is there already for their program,
-	// in the store or earlier in the batch, are left out and returned by their place
-	// in the batch, in order. A report without a digest is Invalid, one with the id of
-	// another of its transaction Conflict.
+	// AddReports adds reports. Those whose digest is there already for their program
+	// and transaction, in the store or earlier in the batch, are left out and returned
+	// by their place in the batch, in order. A report without a digest is Invalid.
 	AddReports(batch []Report) (known []int, err error)
 
 	// PutConversion adds a conversion, or replaces the one with its ID.
@@ -61,8 +60,8 @@ type Books interface {
 // Report is a report and what tells it from others.
 type Report struct {
 	affiliate.Report
-	// Digest is the same for two reports that are one, and only for those. The caller
-	// makes it, since what counts depends on the program.
+	// Digest is the same for two reports of a transaction that are one, and only for
+	// those. The caller makes it, since what counts depends on the program.
 	Digest string
 }
 
@@ -132,7 +131,8 @@ type ConversionReader interface {
 	// too: which order of a customer one is does not change later.
 	CustomerOrders(program, customer string, before time.Time) (int, error)
 	// Volume sums the orders of a partner's conversions with from <= At < to that are
-	// not reversed, in minor units of the program's currency.
+	// neither reversed nor unmatched, in minor units of the program's currency. The partner ""
+	// is us.
 	Volume(program, partner string, from, to time.Time) (int64, error)
 }
 

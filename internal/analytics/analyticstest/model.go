@@ -15,9 +15,9 @@ import (
 	"github.com/sluicehq/sluice/internal/analytics"
 )
 
-// agreeWithModel asks random questions about random clicks and counts the
-// answers by hand. ANALYTICS_SEED repeats a run.
-func agreeWithModel(t *testing.T, h Harness) {
+// seeded is a random source that ANALYTICS_SEED repeats.
+func seeded(t *testing.T) (*rand.Rand, uint64) {
+	t.Helper()
 	seed := rand.Uint64()
 	if s := os.Getenv("ANALYTICS_SEED"); s != "" {
 		var err error
@@ -26,7 +26,13 @@ func agreeWithModel(t *testing.T, h Harness) {
 		}
 	}
 	t.Logf("ANALYTICS_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
+	return rand.New(rand.NewPCG(seed, 1)), seed
+}
+
+// agreeWithModel asks random questions about random clicks and counts the
+// answers by hand.
+func agreeWithModel(t *testing.T, h Harness) {
+	random, seed := seeded(t)
 	e := open(t, h)
 	var rows []analytics.Row
 	for range 4 {

@@ -52,7 +52,7 @@ func (b books) DueConversions(now time.Time, limit int) ([]store.Conversion, err
 }
 
 func (b books) FindConversions(q store.ConversionQuery) ([]store.Conversion, error) {
-	w := conversionWhere(q)
+	index, w := conversionWhere(q)
 	if q.Before != "" {
 		var at int64
 		found, err := b.t.one([]any{&at}, "SELECT at FROM conversions WHERE id = ?", q.Before)
@@ -64,26 +64,32 @@ func (b books) FindConversions(q store.ConversionQuery) ([]store.Conversion, err
 		}
 		w.and("(at, id) < (?, ?)", at, q.Before)
 	}
-	return b.conversions(w.String()+" ORDER BY at DESC, id DESC LIMIT ?", append(w.args, q.Limit)...)
+	return b.conversions(" INDEXED BY "+index+w.String()+" ORDER BY at DESC, id DESC LIMIT ?", append(w.args, q.Limit)...)
 }
 
-// conversionWhere is the condition of a query. The narrowest field chooses the index: a
-// unary plus keeps the others from doing so, and the comparisons with the empty text let a partial one be used.
-func conversionWhere(q store.ConversionQuery) (w where) {
-	program, state := "program", "state"
-	if q.Click != "" {
-		w.and("click_id = ? AND click_id <> ''", q.Click)
-		program, state = "+program", "+state"
+// conversionWhere is the condition of a query. It names the index of the narrowest field:
+// SQLite knows nothing of our data and would now and then walk another. The
+// comparisons with the empty text let a partial one be used.
+func conversionWhere(q store.ConversionQuery) (index string, w where) {
+	index = "conversions_at"
+	if q.State != "" {
+		index = "conversions_state"
+		w.and("state = ?", q.State)
 	}
 	if q.Program != "" {
-		w.and(program+" = ?", q.Program)
-		if q.Partner != "" {
-			w.and("partner = ? AND partner <> ''", q.Partner)
-			state = "+state"
-		}
+		index = "conversions_program"
+		w.and("program = ?", q.Program)
 	}
-	if q.State != "" {
-		w.and(state+" = ?", q.State)
+	if q.Program != "" && q.State != "" {
+		index = "conversions_program_state"
+	}
+	if q.Program != "" && q.Partner != "" {
+		index = "conversions_partner"
+		w.and("partner = ?", q.Partner)
+	}
+	if q.Click != "" {
+		index = "conversions_click"
+		w.and("click_id = ? AND click_id <> ''", q.Click)
 	}
 	if !q.From.IsZero() {
 		w.and("at >= ?", millis(q.From))
@@ -91,7 +97,7 @@ func conversionWhere(q store.ConversionQuery) (w where) {
 	if !q.To.IsZero() {
 		w.and("at < ?", millis(q.To))
 	}
-	return w
+	return index, w
 }
 
 func (b books) CustomerOrders(program, customer string, before time.Time) (n int, err error) {
@@ -101,15 +107,15 @@ func (b books) CustomerOrders(program, customer string, before time.Time) (n int
 }
 
 func (b books) Volume(program, partner string, from, to time.Time) (minor int64, err error) {
-	_, err = b.t.one([]any{&minor}, `SELECT coalesce(sum(amount), 0) FROM conversions
-		WHERE program = ? AND partner = ? AND partner <> '' AND at >= ? AND at < ? AND +state <> 'reversed'`,
+	_, err = b.t.one([]any{&minor}, `SELECT coalesce(sum(amount), 0) FROM conversions INDEXED BY conversions_partner
+		WHERE program = ? AND partner = ? AND at >= ? AND at < ? AND state NOT IN ('reversed', 'unmatched')`,
 		program, partner, millis(from), millis(to))
 	return minor, err
 }
 
-// conversions returns the rows behind a condition.
-func (b books) conversions(condition string, args ...any) (found []store.Conversion, err error) {
-	err = b.t.each("SELECT "+conversionColumns+" FROM conversions"+condition, args, func(rows *sql.Rows) error {
+// conversions returns the rows behind the name of the table.
+func (b books) conversions(which string, args ...any) (found []store.Conversion, err error) {
+	err = b.t.each("SELECT "+conversionColumns+" FROM conversions"+which, args, func(rows *sql.Rows) error {
 		var c store.Conversion
 		err := rows.Scan(&c.ID, &c.Program, &c.Tx, &c.Event, &c.Ordinal, &c.State, moment{&c.At}, moment{&c.Updated}, moment{&c.Due},
 			&c.Order.Minor, &c.Order.Currency, (*[]byte)(&c.Shares), &c.Partner, &c.ClickID, moment{&c.ClickAt}, &c.Visitor, &c.Coupon,

@@ -56,16 +56,7 @@ func (b books) addReport(r *store.Report) (added bool, err error) {
 	}
 	n, err := b.t.exec("INSERT OR IGNORE INTO reports (id, program, tx, digest, body) VALUES (?, ?, ?, ?, ?)",
 		r.ID, r.Program, r.Tx, r.Digest, body)
-	if err != nil || n == 1 {
-		return n == 1, err
-	}
-	// Either name was taken; only the digest makes it a report that we have.
-	var id string
-	known, err := b.t.one([]any{&id}, "SELECT id FROM reports WHERE program = ? AND digest = ?", r.Program, r.Digest)
-	if err == nil && !known {
-		err = affiliate.Errorf(affiliate.Conflict, "another report of the transaction %q has the id %q", r.Tx, r.ID)
-	}
-	return false, err
+	return n == 1, err
 }
 
 const rejectionColumns = "id, at, program, source, reason, message, remote, raw"

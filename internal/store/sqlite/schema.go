@@ -69,7 +69,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if _, err := s.writer.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema  (version INTEGER PRIMARY KEY) STRICT`); err != nil {
 		return s.failure(err)
 	}
-	if _, err := s.writer.ExecContext(ctx, fmt.Sprintf("PRAGMA journal_size_limit = %d", walKeepBytes)); err != nil {
+	if _, err := s.writer.ExecContext(ctx, fmt.Sprintf("PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d", walKeepBytes, walKeepBytes/pageBytes)); err != nil {
 		return s.failure(err)
 	}
 	version, err := s.version(ctx, s.writer)

@@ -48,8 +48,8 @@ const (
 	readerCacheKiB = 8 << 10
 )
 
-// walKeepBytes is the size to which the write-ahead log is cut back after it
-// has been copied into the file.
+// walKeepBytes is the size at which the write-ahead log is copied into the file, and
+// to which it is cut back then. A page that many commits change is copied once.
 const walKeepBytes = 64 << 20
 
 // Store is a SQLite file.

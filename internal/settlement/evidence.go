@@ -1,0 +1,165 @@
+package settlement
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/commission"
+	"github.com/sluicehq/sluice/internal/store"
+)
+
+// evidence is what a transaction is settled by beside its reports. It is kept with the
+// conversions, so that they can be settled again: what the program said when the first report
+// came, whose a coupon was, and what had been before the order stay as they were found.
+type evidence struct {
+	Mode        affiliate.DuplicateMode `json:"mode"`
+	Attribution affiliate.Attribution   `json:"attribution"`
+	Path        []affiliate.PathTouch   `json:"path,omitempty"`
+	Owner       string                  `json:"owner,omitempty"` // of the coupon
+	// Volume and OrdersBefore count what was known when the order became known.
+	Counted      bool             `json:"counted,omitempty"`
+	Volume       map[string]int64 `json:"volume,omitempty"`
+	OrdersBefore int              `json:"orders_before,omitempty"`
+
+	facts    commission.Facts
+	lacking  bool // a click that the reports name is not known
+	visitor  string
+	coupon   string
+	customer string
+}
+
+// gather finds all that is known of a transaction. reports are in the order of their time.
+func (o *Office) gather(r reader, programs *programs, p *affiliate.Program, tx transaction, reports []affiliate.Report, before []store.Conversion, found *findings) (*evidence, error) {
+	e := &evidence{Mode: p.Settlement.Duplicates, Attribution: p.Settlement.Attribution}
+	for i := range before {
+		if err := e.remember(&before[i]); err != nil {
+			return nil, err
+		}
+	}
+	e.addFound(p.ID, reports, found)
+	at := o.now()
+	for i := range reports {
+		e.coupon = first(e.coupon, reports[i].Coupon)
+		e.customer = first(e.customer, reports[i].CustomerID)
+		at = earlier(at, reports[i].At)
+	}
+	pinned := *p.Settlement
+	pinned.Duplicates, pinned.Attribution = e.Mode, e.Attribution
+	var err error
+	if e.Owner == "" {
+		if e.Owner, err = programs.owner(p.ID, e.coupon); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.count(r, p, at, reports); err != nil {
+		return nil, err
+	}
+	e.facts = commission.Facts{Settlement: &pinned, Side: p.Side, Reports: reports, Path: e.Path, Coupon: e.Owner,
+		Volume: e.Volume, OrdersBefore: e.OrdersBefore, Now: o.now()}
+	e.facts.PartnerTerms, err = programs.terms(p.ID)
+	return e, err
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// remember takes over what is kept with a conversion of the transaction. All of them keep the
+// same; where one was settled before another, they are joined.
+func (e *evidence) remember(c *store.Conversion) error {
+	kept := evidence{}
+	if err := decode(c.Path, &kept); err != nil {
+		return err
+	}
+	if kept.Mode != "" {
+		e.Mode, e.Attribution = kept.Mode, kept.Attribution
+	}
+	for _, t := range kept.Path {
+		e.add(t)
+	}
+	e.Owner = first(e.Owner, kept.Owner)
+	if kept.Counted {
+		e.Counted, e.Volume, e.OrdersBefore = true, kept.Volume, kept.OrdersBefore
+	}
+	e.visitor = first(e.visitor, c.Visitor)
+	return nil
+}
+
+func (e *evidence) add(t affiliate.PathTouch) {
+	if !slices.ContainsFunc(e.Path, func(known affiliate.PathTouch) bool { return known.ClickID == t.ClickID }) {
+		e.Path = append(e.Path, t)
+	}
+}
+
+// addFound adds the clicks that were looked up: valid ones on links of the program.
+func (e *evidence) addFound(program string, reports []affiliate.Report, found *findings) {
+	for i := range reports {
+		for _, id := range clicksOf(&reports[i]) {
+			t, ok := found.clicks[id]
+			if !ok {
+				e.lacking = e.lacking || !slices.ContainsFunc(e.Path, func(known affiliate.PathTouch) bool { return known.ClickID == id.String() })
+				continue
+			}
+			e.visitor = first(e.visitor, t.Visitor.String())
+			if t.Valid && t.Program == program {
+				e.add(touchOf(t))
+			}
+			for _, other := range found.visits[visitor{program, t.Visitor}] {
+				e.add(touchOf(other))
+			}
+		}
+	}
+	slices.SortFunc(e.Path, func(a, b affiliate.PathTouch) int {
+		if c := a.At.Compare(b.At); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ClickID, b.ClickID)
+	})
+}
+
+// count reads what the terms ask of the past, once: a partner's volume of the month, and
+// the customer's earlier orders. What comes or is reversed later changes neither.
+func (e *evidence) count(r reader, p *affiliate.Program, at time.Time, reports []affiliate.Report) error {
+	ordered := slices.ContainsFunc(reports, func(r affiliate.Report) bool { return r.Status != affiliate.ReportReversed })
+	if e.Counted || !ordered || e.lacking && len(e.Path) == 0 {
+		return nil
+	}
+	e.Counted = true
+	if hasTiers(p.Settlement) {
+		month := time.Date(at.UTC().Year(), at.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
+		e.Volume = map[string]int64{}
+		for _, partner := range append(partnersOf(e.Path), e.Owner) {
+			volume, err := r.books.Volume(p.ID, partner, month, at)
+			if err != nil {
+				return err
+			}
+			e.Volume[partner] = volume
+		}
+	}
+	if e.customer == "" {
+		return nil
+	}
+	var err error
+	e.OrdersBefore, err = r.books.CustomerOrders(p.ID, e.customer, at)
+	return err
+}
+
+func partnersOf(path []affiliate.PathTouch) (all []string) {
+	for _, t := range path {
+		if !slices.Contains(all, t.Partner) {
+			all = append(all, t.Partner)
+		}
+	}
+	return all
+}
+
+func hasTiers(s *affiliate.Settlement) bool {
+	return slices.ContainsFunc(s.Terms, func(t affiliate.CommissionTerms) bool {
+		return slices.ContainsFunc(t.Rates, func(r affiliate.Rate) bool { return len(r.Tiers) > 0 })
+	})
+}

@@ -1,0 +1,121 @@
+package sqlite
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/ledger"
+	"github.com/sluicehq/sluice/internal/store"
+)
+
+// TestBooksAreFoundByIndex asks SQLite how it would run every statement that the books
+// use: none may read a whole table, nor sort what an index has in order.
+func TestBooksAreFoundByIndex(t *testing.T) {
+	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "store.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	err = s.Update(t.Context(), func(w store.Writer) error {
+		if err := useBooks(w.Books()); err != nil {
+			return err
+		}
+		tx := w.(writer).t
+		statements := make([]string, 0, len(tx.prepared))
+		for query := range tx.prepared {
+			statements = append(statements, query)
+		}
+		if len(statements) < 60 {
+			t.Errorf("only %d statements were met", len(statements))
+		}
+		for _, query := range statements {
+			plan, err := explain(tx, query)
+			if err != nil {
+				return err
+			}
+			for _, step := range plan {
+				if fault(query, step) {
+					t.Errorf("%s\n\t%s", query, strings.Join(plan, "\n\t"))
+					break
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fault says that a step reads more than was asked for.
+func fault(query, step string) bool {
+	newest := !strings.Contains(query, "WHERE") && strings.Contains(query, "LIMIT") // the last rows of all
+	trial := strings.Contains(query, "GROUP BY currency")                           // all accounts
+	// Of one subject or one transaction are few, and sorting them is cheap.
+	few := strings.Contains(query, "p.subject = ? GROUP BY") || strings.Contains(query, "tx = ? ORDER BY")
+	dead := strings.HasSuffix(step, "USING INDEX outbox_dead") // which holds nothing else
+	return strings.HasPrefix(step, "SCAN") && !newest && !trial && !dead || strings.Contains(step, "TEMP B-TREE") && !few && !trial
+}
+
+func explain(t *transaction, query string) (plan []string, err error) {
+	rows, err := t.sql.Query("EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close(), rows.Err()) }()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			return nil, err
+		}
+		plan = append(plan, step)
+	}
+	return plan, nil
+}
+
+// useBooks calls every method, with every combination of a query's fields.
+func useBooks(b store.Books) error {
+	now := time.Unix(1e9, 0)
+	eur := func(n int64) affiliate.Money { return affiliate.Money{Minor: n, Currency: "EUR"} }
+	_, err1 := b.AddReports([]store.Report{{Digest: "d"}, {Digest: "d"}})
+	_, err2 := b.Post([]ledger.Posting{{ID: "x", At: now, Subject: "x", Entries: []ledger.Entry{{Account: "a", Amount: eur(1)}, {Account: "b", Amount: eur(-1)}}}})
+	_, err3 := b.Reports("", "")
+	_, err4 := b.ConversionsOf("", "")
+	_, err5 := b.DueConversions(now, 1)
+	_, err6 := b.CustomerOrders("", "", now)
+	_, err7 := b.Volume("", "", now, now)
+	_, err8 := b.Balance("a", now)
+	_, err9 := b.Balances("a", now)
+	_, err10 := b.SubjectBalances("x")
+	_, err11 := b.Trial()
+	_, err12 := b.DueMessages(now, 1)
+	err := errors.Join(b.PutConversion(store.Conversion{ID: "x"}), b.Refuse(store.Rejection{ID: "x"}), b.Enqueue([]store.Message{{ID: "x"}}),
+		b.Retry("x", now, ""), b.Dead("x", ""), err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12)
+	for choice := range 1 << 7 {
+		set := func(bit int, s string) string {
+			if choice>>bit&1 == 0 {
+				return ""
+			}
+			return s
+		}
+		when := func(bit int) (at time.Time) {
+			if choice>>bit&1 != 0 {
+				at = now
+			}
+			return at
+		}
+		_, err1 := b.FindConversions(store.ConversionQuery{Before: set(0, "x"), Program: set(1, "x"), Partner: set(2, "x"), State: affiliate.State(set(3, "x")),
+			Click: set(4, "x"), From: when(5), To: when(6), Limit: 1})
+		_, err2 := b.Postings(store.PostingQuery{Before: set(0, "x"), Subject: set(1, "x"), Account: ledger.Account(set(2, "a")), Limit: 1})
+		_, err3 := b.Rejections(store.RejectionQuery{Before: set(0, "x"), Program: set(1, "x"), Reason: set(2, "x"), Limit: 1})
+		_, err4 := b.DeadMessages(set(0, "x"), 1)
+		err = errors.Join(err, err1, err2, err3, err4)
+	}
+	_, err13 := b.SweepRejections(now)
+	return errors.Join(err, b.Replay("x"), b.Done("x"), err13)
+}
