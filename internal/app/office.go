@@ -29,6 +29,7 @@ import (
 	"github.com/sluicehq/sluice/internal/store"
 	"github.com/sluicehq/sluice/internal/store/sqlite"
 	"github.com/sluicehq/sluice/internal/useragent"
+	"github.com/sluicehq/sluice/internal/webhook"
 )
 
 // office is the back office: control plane, pipeline and reports.
@@ -38,6 +39,7 @@ type office struct {
 	catalog   *catalog.Catalog
 	accounts  *account.Accounts
 	books     *settlement.Office
+	courier   *webhook.Courier
 	analytics analytics.Engine
 	left      lanes // of an earlier process
 	queue     queue.Queue
@@ -79,6 +81,7 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 		return err
 	}
 	a.openBooks(o)
+	a.openCourier(o)
 	o.handler = api.New(api.Options{
 		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.analytics,
 		Status: a.status, PublicURL: a.publicURL, Followed: o.publisher.followed, TempDir: a.folder.at("store"),
@@ -91,6 +94,7 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 	a.background = cancel
 	a.running.Go(func() { o.collector.Run(background) })
 	a.running.Go(func() { o.runBooks(background, a) })
+	a.running.Go(func() { _ = o.courier.Run(background) }) // nil: it ends with the context
 	return nil
 }
 

@@ -171,7 +171,7 @@ const dueEvery = 10 * time.Second
 
 // openBooks begins to keep the books.
 func (a *App) openBooks(o *office) {
-	o.books = settlement.Open(settlement.Options{Store: o.store, Clicks: o.analytics, Now: a.options.Now, Random: rand.Uint64, Logger: a.options.Logger})
+	o.books = settlement.Open(settlement.Options{Store: o.store, Clicks: o.analytics, Now: a.options.Now, Random: rand.Uint64, Outgoing: outgoing{}, Logger: a.options.Logger})
 }
 
 // runBooks does what falls due until the context ends.

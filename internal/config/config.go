@@ -50,6 +50,7 @@ type Config struct {
 	Limits    Limits    `yaml:"limits"`
 	TLS       TLS       `yaml:"tls"`
 	Metrics   Metrics   `yaml:"metrics"`
+	Webhooks  Webhooks  `yaml:"webhooks"`
 
 	// LeaveTimeout bounds how long a process that has been replaced waits for its
 	// visitors to end their connections.
@@ -57,6 +58,14 @@ type Config struct {
 	// ShutdownTimeout bounds how long a stop waits for requests under way and
 	// for clicks to reach the reports.
 	ShutdownTimeout Duration `yaml:"shutdown_timeout"`
+}
+
+// Webhooks says where outgoing events may be sent.
+type Webhooks struct {
+	// AllowPrivate are networks of the operator's own that receivers may stand in.
+	AllowPrivate []netip.Prefix `yaml:"allow_private"`
+	// AllowPlain lets receivers be spoken to by http.
+	AllowPlain bool `yaml:"allow_plain"`
 }
 
 // Role is which parts of Sluice a process runs.

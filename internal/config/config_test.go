@@ -80,7 +80,8 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 			Certificates: []config.Certificate{{Cert: "/tls/one.pem", Key: "/tls/one.key"}, {Cert: "/tls/two.pem", Key: "/tls/two.key"}},
 			ACME:         config.ACME{Domains: []string{"go.example.com", "go.example.org"}, Email: "ops@example.com", Directory: "https://ca.example/dir", CAFile: "/tls/ca.pem"},
 		},
-		Metrics: config.Metrics{Token: "0123456789abcdef"},
+		Metrics:  config.Metrics{Token: "0123456789abcdef"},
+		Webhooks: config.Webhooks{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, AllowPlain: true},
 
 		LeaveTimeout:    config.Duration(2 * time.Second),
 		ShutdownTimeout: config.Duration(90 * time.Second),

@@ -151,7 +151,7 @@ const csvBuffer = 8 << 10
 // separator passes over a byte order mark and finds what stands between the columns most often.
 func separator(in *bufio.Reader) rune {
 	if mark, _ := in.Peek(3); string(mark) == "\ufeff" {
-		in.Discard(3) // was just seen
+		_, _ = in.Discard(3) // was just seen
 	}
 	start, _ := in.Peek(csvBuffer / 2) // at the end of a short file there is less, and an error that comes again
 	header, _, _ := strings.Cut(string(start), "\n")

@@ -87,7 +87,7 @@ func (h *Handler) servePixel(w http.ResponseWriter, in *request) {
 		return
 	}
 	w.Header().Set("Content-Type", "image/gif")
-	io.WriteString(w, gif) // who closed the page needs no image
+	_, _ = io.WriteString(w, gif) // who closed the page needs no image
 }
 
 // take brings one request to the Taker. The Taker finishes even when the sender hangs up: a
@@ -252,12 +252,12 @@ func answer(w http.ResponseWriter, in *request, receipt Receipt, refusal *Refusa
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(status)
-		io.WriteString(w, text) // the report is safe, whoever hung up
+		_, _ = io.WriteString(w, text) // the report is safe, whoever hung up
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(a) // the report is safe, whoever hung up
+	_ = json.NewEncoder(w).Encode(a) // the report is safe, whoever hung up
 }
 
 var _ http.Handler = (*Handler)(nil)

@@ -126,7 +126,7 @@ func refusalOf(err error) (r *Refusal, own bool) {
 	if errors.As(err, &r) {
 		return r, false
 	}
-	reason := Unavailable
+	var reason Reason
 	switch affiliate.CodeOf(err) {
 	case affiliate.Invalid, affiliate.NotFound, affiliate.TooLarge:
 		reason = ReportInvalid

@@ -1,6 +1,7 @@
 package settlement
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 type evidence struct {
 	Mode        affiliate.DuplicateMode `json:"mode"`
 	Attribution affiliate.Attribution   `json:"attribution"`
-	Path        []affiliate.PathTouch   `json:"path,omitempty"`
+	Path        []affiliate.PathTouch   `json:"-"`               // kept beside it
 	Owner       string                  `json:"owner,omitempty"` // of the coupon
 	// Volume and OrdersBefore count what was known when the order became known.
 	Counted      bool             `json:"counted,omitempty"`
@@ -73,7 +74,7 @@ func first(a, b string) string {
 // same; where one was settled before another, they are joined.
 func (e *evidence) remember(c *store.Conversion) error {
 	kept := evidence{}
-	if err := decode(c.Path, &kept); err != nil {
+	if err := errors.Join(decode(c.Evidence, &kept), decode(c.Path, &kept.Path)); err != nil {
 		return err
 	}
 	if kept.Mode != "" {

@@ -192,7 +192,10 @@ func (o *Office) movePayout(ctx context.Context, id string, move func(store.Writ
 		if err != nil {
 			return err
 		}
-		return putPayout(w, &p, postings...)
+		if err := putPayout(w, &p, postings...); err != nil || o.options.Outgoing == nil {
+			return err
+		}
+		return o.options.Outgoing.Payout(w, p)
 	})
 	return p, err
 }

@@ -40,7 +40,7 @@ func (o *Office) Rule(ctx context.Context, conversion string, ruling commission.
 			return affiliate.Errorf(affiliate.TooLarge, "there are %d decisions about the conversion %s already", len(rulings), conversion)
 		}
 		c.Rulings = encode(append(rulings, ruling))
-		if err := w.Books().PutConversion(c); err != nil {
+		if err := w.Books().PutConversion(c); err != nil { // settle reads it
 			return err
 		}
 		if _, err := o.settle(w, transaction{c.Program, c.Tx}, newFindings()); err != nil {

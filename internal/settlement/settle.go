@@ -114,14 +114,26 @@ func (o *Office) settleOne(w store.Writer, p *affiliate.Program, e *evidence, or
 	if !c.Due.IsZero() && !c.Due.After(facts.Now) {
 		c.Due = facts.Now.Add(lookFirst) // never at once again, or RunDue had no end
 	}
-	if err := post(w, p.ID, c, wants(&out), facts.Now); err != nil {
+	why, err := post(w, p.ID, c, wants(&out), facts.Now)
+	if err != nil {
 		return err
 	}
 	if sameConversion(&was, c) {
 		*c = was
 		return nil
 	}
-	return w.Books().PutConversion(*c)
+	return o.put(w, &was, c, why)
+}
+
+// put stores a conversion and tells of it.
+func (o *Office) put(w store.Writer, was, c *store.Conversion, why ledger.Why) error {
+	if err := w.Books().PutConversion(*c); err != nil || o.options.Outgoing == nil {
+		return err
+	}
+	if was.Revision == 0 {
+		was = nil
+	}
+	return o.options.Outgoing.Conversion(w, was, c, why)
 }
 
 // drop takes back what a conversion has brought whose order is none any more: the mode of
@@ -130,11 +142,13 @@ func (o *Office) drop(w store.Writer, c *store.Conversion, now time.Time) error 
 	if c.State == affiliate.Reversed && c.Due.IsZero() {
 		return nil
 	}
+	was := *c
 	c.State, c.Due, c.Shares, c.Order.Minor = affiliate.Reversed, time.Time{}, nil, 0
-	if err := post(w, c.Program, c, nil, now); err != nil {
+	why, err := post(w, c.Program, c, nil, now)
+	if err != nil {
 		return err
 	}
-	return w.Books().PutConversion(*c)
+	return o.put(w, &was, c, why)
 }
 
 // firstTaken is when the first report came.
@@ -157,7 +171,7 @@ func sooner(a, b time.Time) time.Time {
 // describe writes an outcome into the conversion.
 func describe(c *store.Conversion, out *commission.Outcome, e *evidence) {
 	c.State, c.At, c.Due, c.Order, c.Flagged = out.State, out.At, out.Due, out.Order, out.Held || out.Flagged
-	c.Shares, c.Path = encode(out.Shares), encode(e)
+	c.Shares, c.Path, c.Evidence = encode(out.Shares), encode(e.Path), encode(e)
 	c.Visitor, c.Coupon, c.Customer = e.visitor, e.coupon, e.customer
 	c.Partner, c.ClickID, c.ClickAt, c.Link, c.Page, c.Variant, c.Sub1 = "", "", time.Time{}, 0, "", "", ""
 	var largest *commission.Share
@@ -178,27 +192,27 @@ func describe(c *store.Conversion, out *commission.Outcome, e *evidence) {
 }
 
 // post brings the ledger to what a conversion should have brought, and numbers the
-// conversion on.
-func post(w store.Writer, program string, c *store.Conversion, want []ledger.Want, now time.Time) error {
+// conversion on. It says why it has posted something, "" when it has not.
+func post(w store.Writer, program string, c *store.Conversion, want []ledger.Want, now time.Time) (why ledger.Why, err error) {
 	have, err := w.Books().SubjectBalances(c.ID)
 	if err != nil {
-		return err
+		return "", err
 	}
 	why, entries := ledger.Delta(program, c.ID, have, want)
 	c.Revision++
 	c.Updated = now
 	if len(entries) == 0 {
-		return nil
+		return "", nil
 	}
 	posting := ledger.Posting{ID: ledger.PostingID(c.ID, c.Revision), At: now, Why: why, Subject: c.ID, Entries: entries}
 	if err := posting.Check(); err != nil {
-		return fmt.Errorf("the commission of the conversion %s: %w", c.ID, err)
+		return why, fmt.Errorf("the commission of the conversion %s: %w", c.ID, err)
 	}
 	added, err := w.Books().Post([]ledger.Posting{posting})
 	if err == nil && added == 0 {
 		err = fmt.Errorf("BUG: the posting %s is there already", posting.ID)
 	}
-	return err
+	return why, err
 }
 
 // wants is what the ledger should say of an outcome.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
+	"github.com/sluicehq/sluice/internal/ledger"
 	"github.com/sluicehq/sluice/internal/store"
 )
 
@@ -33,13 +34,24 @@ type Clicks interface {
 	Touches(ctx context.Context, program string, visitors []affiliate.VisitorID, since, until time.Time) ([]analytics.Touch, error)
 }
 
+// Outgoing tells others what has happened. What it writes is in the transaction of the change,
+// so that nothing is told that did not happen, and nothing that did is left out.
+type Outgoing interface {
+	// Conversion is told of one that was changed; before is nil for a new one, why is that of the posting, "" for none.
+	Conversion(w store.Writer, before, after *store.Conversion, why ledger.Why) error
+	// Payout is told of one that was sent or undone.
+	Payout(w store.Writer, p ledger.Payout) error
+}
+
 // Options of an Office. Store, Clicks, Now and Random must be set.
 type Options struct {
 	Store  store.Store
 	Clicks Clicks
 	Now    func() time.Time
 	Random func() uint64
-	Logger *slog.Logger
+	// Outgoing may be nil.
+	Outgoing Outgoing
+	Logger   *slog.Logger
 }
 
 // Office keeps the books. Its methods may be called from several goroutines.

@@ -101,6 +101,7 @@ type Conversion struct {
 	Flagged  bool // held for a person
 	Path     json.RawMessage
 	Rulings  json.RawMessage
+	Evidence json.RawMessage // what it was settled by beside reports, path and rulings
 }
 
 // ConversionQuery chooses conversions. Empty fields choose all; the chosen must meet

@@ -49,7 +49,8 @@ const booksSchema = `CREATE TABLE reports (
 		revision INTEGER NOT NULL,
 		flagged  INTEGER NOT NULL,
 		path     BLOB,
-		rulings  BLOB
+		rulings  BLOB,
+		evidence BLOB
 	) STRICT;
 	CREATE INDEX conversions_tx ON conversions (program, tx);
 	CREATE INDEX conversions_due ON conversions (due, id) WHERE due > 0;

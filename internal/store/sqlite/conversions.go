@@ -9,7 +9,7 @@ import (
 )
 
 const conversionColumns = `id, program, tx, event, ordinal, state, at, updated, due, amount, currency, shares, partner,
-	click_id, click_at, visitor, coupon, customer, link, page, variant, sub1, revision, flagged, path, rulings`
+	click_id, click_at, visitor, coupon, customer, link, page, variant, sub1, revision, flagged, path, rulings, evidence`
 
 // putConversion is an INSERT that becomes an UPDATE of the row that is there, which keeps
 // its number and the index entries that do not change.
@@ -28,7 +28,7 @@ func (b books) PutConversion(c store.Conversion) error {
 	_, err := b.t.exec(putConversion,
 		c.ID, c.Program, c.Tx, c.Event, c.Ordinal, c.State, millis(c.At), millis(c.Updated), millis(c.Due), c.Order.Minor, c.Order.Currency,
 		blob(c.Shares), c.Partner, c.ClickID, millis(c.ClickAt), c.Visitor, c.Coupon, c.Customer, c.Link, c.Page, c.Variant, c.Sub1,
-		c.Revision, c.Flagged, blob(c.Path), blob(c.Rulings))
+		c.Revision, c.Flagged, blob(c.Path), blob(c.Rulings), blob(c.Evidence))
 	return err
 }
 
@@ -119,7 +119,7 @@ func (b books) conversions(which string, args ...any) (found []store.Conversion,
 		var c store.Conversion
 		err := rows.Scan(&c.ID, &c.Program, &c.Tx, &c.Event, &c.Ordinal, &c.State, moment{&c.At}, moment{&c.Updated}, moment{&c.Due},
 			&c.Order.Minor, &c.Order.Currency, (*[]byte)(&c.Shares), &c.Partner, &c.ClickID, moment{&c.ClickAt}, &c.Visitor, &c.Coupon,
-			&c.Customer, &c.Link, &c.Page, &c.Variant, &c.Sub1, &c.Revision, &c.Flagged, (*[]byte)(&c.Path), (*[]byte)(&c.Rulings))
+			&c.Customer, &c.Link, &c.Page, &c.Variant, &c.Sub1, &c.Revision, &c.Flagged, (*[]byte)(&c.Path), (*[]byte)(&c.Rulings), (*[]byte)(&c.Evidence))
 		found = append(found, c)
 		return err
 	})

@@ -88,7 +88,7 @@ func conversion(id string) store.Conversion {
 	return store.Conversion{ID: id, Program: "shop", Tx: "tx-" + id, Event: "sale", Ordinal: 2, State: affiliate.Pending,
 		At: day, Updated: day.Add(time.Hour), Due: day.AddDate(0, 0, 30), Order: eur(9900), Shares: json.RawMessage(`[{"p":"ada"}]`), Partner: "ada",
 		ClickID: "click-" + id, ClickAt: day.Add(-time.Hour), Visitor: "visitor", Coupon: "SAVE", Customer: "customer", Link: 7, Page: "/best",
-		Variant: "b", Sub1: "sub", Revision: 3, Flagged: true, Path: json.RawMessage(`[1]`), Rulings: json.RawMessage(`[2]`)}
+		Variant: "b", Sub1: "sub", Revision: 3, Flagged: true, Path: json.RawMessage(`[1]`), Rulings: json.RawMessage(`[2]`), Evidence: json.RawMessage(`[3]`)}
 }
 
 func put(t *testing.T, w store.Writer, conversions ...store.Conversion) {
