@@ -97,6 +97,8 @@ var rooms = []room{
 		why: "a face calls the work and never an engine"},
 	{pkg: "api/client", may: []string{"affiliate", "api", "catalog"}, std: []string{"os", "database/sql"},
 		why: "the client speaks the shapes that the server declares"},
+	{pkg: "postback", may: []string{"affiliate"}, std: []string{"os", "database/sql"},
+		why: "what merchants send is read without knowing where it is kept"},
 	{pkg: "web", why: "the dashboard is files; it reaches the rest over the API"},
 
 	// Wiring, and what serves tests.
