@@ -65,6 +65,9 @@ var programFields = map[string]field{
 	"deep_link":     {doc: "Which pages of the merchant a visitor may be sent to by ?url=."},
 	"sub_id":        {doc: "How clicks are named to the merchant."},
 	"policy":        {doc: "What the program's terms forbid, instead of what is known of the network."},
+	"merchant":      {doc: "Whose shop it is, for people; several programs may be of one merchant.", example: "Acme"},
+	"side":          {doc: "Who pays: the merchant or network us (earns), or we the partners (pays).", example: "earns", values: anyOf("earns", "pays")},
+	"settlement":    {doc: "How the program's clicks become money. Absent: its books are not kept."},
 	"version":       versionField,
 }
 
@@ -74,6 +77,10 @@ var partnerFields = map[string]field{
 	"name":    {doc: "Name for people.", example: "Mia's Kitchen"},
 	"status":  statusField,
 	"version": versionField,
+
+	"coupons":       {doc: "Codes of the shop that credit the partner.", example: []string{"MIA10"}},
+	"terms":         {doc: "The partner's own terms; from the first of them on the program's no longer apply."},
+	"payout_method": {doc: "How the partner is paid."},
 }
 
 var tokenFields = map[string]field{
@@ -149,6 +156,12 @@ var schemaWords = map[string]words{
 		"redirect":       {doc: "Whether its links may stand behind a redirect.", values: permission},
 		"visitor_sub_id": {doc: "Whether sub-IDs may differ between visitors.", values: permission},
 	}},
+	"Settlement":      settlementWords,
+	"CommissionTerms": termsWords,
+	"Rate":            rateWords,
+	"Tier":            tierWords,
+	"Attribution":     attributionWords,
+	"PayoutMethod":    methodWords,
 	"Fault": {doc: "One thing wrong with one field.", fields: map[string]field{
 		"field":   {doc: "Path of the field.", example: "destinations[0].url"},
 		"message": {doc: "What is wrong and what to do."},

@@ -83,7 +83,7 @@ var rooms = []room{
 		why: "who may do what is decided apart from faces and engines"},
 	{pkg: "linkfile", may: []string{"affiliate"}, std: []string{"os", "net/http", "database/sql"},
 		why: "a file format is read and written without a running system"},
-	{pkg: "settlement", may: []string{"affiliate"}, std: []string{"os", "net/http", "database/sql", "log/slog"},
+	{pkg: "settlement", may: []string{"affiliate", "analytics", "commission", "ledger", "remittance", "store"}, std: []string{"os", "net/http", "database/sql"},
 		why: "90 days of settlement run in a test in milliseconds"},
 	{pkg: "experiment", may: []string{"affiliate"}, std: []string{"os", "net/http", "database/sql", "log/slog"},
 		why: "assignment and statistics are pure"},
@@ -93,7 +93,7 @@ var rooms = []room{
 		why: "an invented past is data; the caller stores it through the common doors"},
 
 	// Faces.
-	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "linkfile", "settlement", "experiment"}, std: []string{"database/sql"},
+	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "commission", "ledger", "linkfile", "postback", "remittance", "settlement", "experiment"}, std: []string{"database/sql"},
 		why: "a face calls the work and never an engine"},
 	{pkg: "api/client", may: []string{"affiliate", "api", "catalog"}, std: []string{"os", "database/sql"},
 		why: "the client speaks the shapes that the server declares"},
