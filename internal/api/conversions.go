@@ -208,7 +208,7 @@ type ReportInput struct {
 	Status     string     `json:"status,omitempty" enum:"pending,approved,paid,reversed" doc:"What the sender says of it; pending by default. reversed takes back the amount, or all."`
 	Amount     string     `json:"amount,omitempty" maxLength:"40" doc:"Of the order: digits and at most one point." example:"49.90"`
 	Payout     string     `json:"payout,omitempty" maxLength:"40" doc:"The commission, as the sender says." example:"4.99"`
-	Currency   string     `json:"currency,omitempty" maxLength:"3" doc:"Of amount and payout; the program's by default." example:"EUR"`
+	Currency   string     `json:"currency,omitempty" maxLength:"20" doc:"Of amount and payout; the program's by default." example:"EUR"`
 	ClickID    string     `json:"click_id,omitempty" maxLength:"64" doc:"The click that the sender knows." example:"0dd5q0h3c00000000000000f"`
 	Touches    []string   `json:"touches,omitempty" maxItems:"5" doc:"The visitor's last click ids, newest first."`
 	Coupon     string     `json:"coupon,omitempty" maxLength:"100" doc:"Code that the customer used." example:"SPRING"`

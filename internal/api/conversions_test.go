@@ -169,6 +169,8 @@ func TestReportsThatAreRefused(t *testing.T) {
 		{"an unknown status", "status", ReportInput{Program: "acme", Tx: "1", Status: "done"}},
 		{"a reason without reversal", "reason", ReportInput{Program: "acme", Tx: "1", Reason: "fraud"}},
 		{"an address", "customer_id", ReportInput{Program: "acme", Tx: "1", CustomerID: "a@b.example"}},
+		{"a line break", "tx", ReportInput{Program: "acme", Tx: "1\x1b[2J"}},
+		{"a long sub-ID", "subs[1]", ReportInput{Program: "acme", Tx: "1", Subs: []string{"a", strings.Repeat("x", 1025)}}},
 		{"from the future", "at", ReportInput{Program: "acme", Tx: "1", At: moment(w.clock.Now().Add(6 * time.Minute))}},
 		{"long ago", "at", ReportInput{Program: "acme", Tx: "1", At: moment(w.clock.Now().AddDate(-2, 0, 0))}},
 	} {

@@ -58,8 +58,8 @@ func (s *server) registerRates() {
 }
 
 func (s *server) listRates(ctx context.Context, in *struct {
-	From  string `query:"from" maxLength:"3" default:"EUR" doc:"The currency of which one unit is meant."`
-	To    string `query:"to" maxLength:"3" doc:"The currency that it is expressed in. Absent: each." example:"USD"`
+	From  string `query:"from" maxLength:"20" default:"EUR" doc:"The currency of which one unit is meant."`
+	To    string `query:"to" maxLength:"20" doc:"The currency that it is expressed in. Absent: each." example:"USD"`
 	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"How many at most."`
 }) (*struct{ Body RateList }, error) {
 	office, err := s.books()

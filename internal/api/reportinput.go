@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/postback"
@@ -21,7 +22,7 @@ func (in *ReportInput) report(own affiliate.Currency, now time.Time) (r affiliat
 		r.Status = affiliate.ReportPending
 	}
 	for _, read := range []func(*affiliate.Report) error{
-		in.clicks, func(r *affiliate.Report) error { return in.money(r, own) }, in.reason,
+		in.texts, in.clicks, func(r *affiliate.Report) error { return in.money(r, own) }, in.reason,
 		func(r *affiliate.Report) error { return in.time(r, now) },
 	} {
 		if err := read(&r); err != nil {
@@ -37,6 +38,27 @@ func (in *ReportInput) report(own affiliate.Currency, now time.Time) (r affiliat
 		return r, faultf("customer_id", "this looks like an e-mail address; send a hash of it or a number of your own")
 	}
 	return r, nil
+}
+
+// textBytesMax bounds a text, as it does in a postback.
+const textBytesMax = postback.ValueBytesMax
+
+// texts refuses what is shown again and would not stay on its line.
+func (in *ReportInput) texts(*affiliate.Report) error {
+	type text struct{ field, value string }
+	all := []text{{"tx", in.Tx}, {"event", in.Event}, {"coupon", in.Coupon}, {"category", in.Category}, {"customer_id", in.CustomerID}}
+	for i, sub := range in.Subs {
+		all = append(all, text{fmt.Sprintf("subs[%d]", i), sub})
+	}
+	for _, t := range all {
+		if strings.ContainsFunc(t.value, unicode.IsControl) {
+			return faultf(t.field, "it has control characters; take them out")
+		}
+		if len(t.value) > textBytesMax {
+			return faultf(t.field, fmt.Sprintf("it is longer than %d bytes", textBytesMax))
+		}
+	}
+	return nil
 }
 
 func (in *ReportInput) clicks(r *affiliate.Report) error {
