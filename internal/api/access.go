@@ -28,6 +28,8 @@ const (
 	write    access = "write"    // a session, a token of the scope write, or the socket
 	operator access = "operator" // as write, and the user is an operator
 	session  access = "session"  // somebody who logged in with a browser
+
+	operatorRead access = "operator_read" // any credential of an operator, or the socket
 )
 
 func (a access) security() []map[string][]string {
@@ -137,7 +139,7 @@ func (c *caller) may(a access) error {
 		return affiliate.Errorf(affiliate.Forbidden, "this is for somebody who has logged in with a browser")
 	case (a == write || a == operator) && !c.May(account.Write):
 		return affiliate.Errorf(affiliate.Forbidden, "the token may only read; use one with the scope write")
-	case a == operator && !c.User.Operator:
+	case (a == operator || a == operatorRead) && !c.User.Operator:
 		return affiliate.Errorf(affiliate.Forbidden, "only operators may do this")
 	}
 	return nil

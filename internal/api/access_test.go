@@ -32,22 +32,22 @@ func TestAccessOfEveryOperation(t *testing.T) {
 		denied map[string]int // by access; others come through
 	}{
 		{"nobody", func() credential { return nobody },
-			map[string]int{"read": 401, "write": 401, "operator": 401, "session": 401}},
+			map[string]int{"read": 401, "write": 401, "operator": 401, "operator_read": 401, "session": 401}},
 		{"wrong token", func() credential { return bearer("sluice_wrong") },
-			map[string]int{"public": 401, "read": 401, "write": 401, "operator": 401, "session": 401}},
+			map[string]int{"public": 401, "read": 401, "write": 401, "operator": 401, "operator_read": 401, "session": 401}},
 		{"stale session", func() credential { return cookie("over") },
-			map[string]int{"read": 401, "write": 401, "operator": 401, "session": 401}},
+			map[string]int{"read": 401, "write": 401, "operator": 401, "operator_read": 401, "session": 401}},
 		{"operator's read token", func() credential { return w.token("admin", account.Read) },
 			map[string]int{"write": 403, "operator": 403, "session": 403}},
 		{"operator's write token", func() credential { return w.token("admin", account.Write) },
 			map[string]int{"session": 403}},
 		{"user's read token", func() credential { return w.token("mia", account.Read) },
-			map[string]int{"write": 403, "operator": 403, "session": 403}},
+			map[string]int{"write": 403, "operator": 403, "operator_read": 403, "session": 403}},
 		{"user's write token", func() credential { return w.token("mia", account.Write) },
-			map[string]int{"operator": 403, "session": 403}},
+			map[string]int{"operator": 403, "operator_read": 403, "session": 403}},
 		{"operator's session", func() credential { return w.session("admin") }, nil},
 		{"user's session", func() credential { return w.session("mia") },
-			map[string]int{"operator": 403}},
+			map[string]int{"operator": 403, "operator_read": 403}},
 		{"socket", func() credential { return socket }, map[string]int{"session": 403}},
 	} {
 		for _, r := range routes(t) {

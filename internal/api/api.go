@@ -33,6 +33,8 @@ type Options struct {
 	Catalog   Catalog
 	Accounts  Accounts
 	Analytics Analytics
+	// Office keeps the books. Nil: the operations of settlement answer 503.
+	Office Office
 	// Status describes the running server. Nil: only version and uptime are told.
 	Status func(ctx context.Context) Status
 	// PublicURL returns where a site's redirects are reached, without a slash at
@@ -182,5 +184,8 @@ func (s *server) register() {
 	s.registerPartners()
 	s.registerChanges()
 	s.registerReports()
+	s.registerConversions()
+	s.registerPayouts()
+	s.registerRates()
 	s.registerStatus()
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -19,6 +20,8 @@ import (
 	"github.com/sluicehq/sluice/internal/analytics"
 	"github.com/sluicehq/sluice/internal/analytics/duckdb"
 	"github.com/sluicehq/sluice/internal/catalog"
+	"github.com/sluicehq/sluice/internal/settlement"
+	"github.com/sluicehq/sluice/internal/store"
 	"github.com/sluicehq/sluice/internal/store/sqlite"
 )
 
@@ -29,6 +32,9 @@ type world struct {
 	catalog   *catalog.Catalog
 	accounts  *account.Accounts
 	analytics *engine
+	office    *settlement.Office
+	known     *knownClicks
+	store     store.Store
 	clock     *clock
 	log       *logBuffer
 }
@@ -98,8 +104,11 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 		t.Cleanup(func() { w.must(e.Close()) })
 		return e
 	})}
+	w.store, w.known = db, &knownClicks{}
+	w.office = settlement.Open(settlement.Options{Store: db, Clicks: w.known, Now: w.clock.Now, Random: rand.Uint64})
+	t.Cleanup(w.office.Close)
 	options := Options{
-		Catalog: w.catalog, Accounts: w.accounts, Analytics: w.analytics, TempDir: dir, Now: w.clock.Now, Version: "1.2.3",
+		Office: w.office, Catalog: w.catalog, Accounts: w.accounts, Analytics: w.analytics, TempDir: dir, Now: w.clock.Now, Version: "1.2.3",
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {

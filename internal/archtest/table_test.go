@@ -83,7 +83,7 @@ var rooms = []room{
 		why: "who may do what is decided apart from faces and engines"},
 	{pkg: "linkfile", may: []string{"affiliate"}, std: []string{"os", "net/http", "database/sql"},
 		why: "a file format is read and written without a running system"},
-	{pkg: "settlement", may: []string{"affiliate", "commission", "ledger", "store", "analytics"}, std: []string{"os", "net/http", "database/sql"},
+	{pkg: "settlement", may: []string{"affiliate", "analytics", "commission", "ledger", "remittance", "store"}, std: []string{"os", "net/http", "database/sql"},
 		why: "the books are kept by rules that are pure, in whatever store; 90 days run in a test in milliseconds"},
 	{pkg: "webhook", may: []string{"affiliate", "commission", "ledger", "store"}, std: []string{"os", "database/sql"},
 		why: "what is sent follows from what the books say, in the words of those who write them, and needs no office to be sent"},
@@ -95,7 +95,7 @@ var rooms = []room{
 		why: "an invented past is data; the caller stores it through the common doors"},
 
 	// Faces.
-	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "linkfile", "settlement", "experiment"}, std: []string{"database/sql"},
+	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "commission", "ledger", "linkfile", "postback", "remittance", "settlement", "experiment"}, std: []string{"database/sql"},
 		why: "a face calls the work and never an engine"},
 	{pkg: "api/client", may: []string{"affiliate", "api", "catalog"}, std: []string{"os", "database/sql"},
 		why: "the client speaks the shapes that the server declares"},

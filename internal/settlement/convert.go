@@ -36,6 +36,11 @@ func (o *Office) convert(r reader, report *affiliate.Report, to affiliate.Curren
 	return nil
 }
 
+// rateKey is where a rate is stored: an order of dates is an order of keys.
+func rateKey(from, to affiliate.Currency, date string) string {
+	return fmt.Sprintf("%s/%s/%s", from, to, date)
+}
+
 // rateOn returns the latest rate of up to a day.
 func rateOn(r reader, from, to affiliate.Currency, day string) (*affiliate.FXRate, error) {
 	documents, err := r.documents.List(store.Rate, fmt.Sprintf("%s/%s/", from, to))

@@ -8,27 +8,16 @@ import (
 	"github.com/sluicehq/sluice/internal/store"
 )
 
-// Rejection is a report that was not taken in.
-type Rejection struct {
-	At      time.Time
-	Program string
-	Source  affiliate.Source
-	Reason  string
-	Message string
-	Raw     string
-}
-
 // refuseTimeout bounds how long a rejection waits for the store.
 const refuseTimeout = 5 * time.Second
 
-// Refuse keeps what was rejected, for people to look at. It has no error to return: the
+// Refuse keeps what was rejected, for people to look at; its ID is given here. It has no error to return: the
 // sender is told why anyway, and where the store does not take it, the log does.
 func (o *Office) Refuse(ctx context.Context, r Rejection) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refuseTimeout)
 	defer cancel()
-	kept := store.Rejection{ID: affiliate.NewReportID(o.now(), o.options.Random()), At: r.At, Program: r.Program, Source: r.Source,
-		Reason: r.Reason, Message: r.Message, Raw: r.Raw}
-	if err := o.options.Store.Update(ctx, func(w store.Writer) error { return w.Books().Refuse(kept) }); err != nil {
+	r.ID = affiliate.NewReportID(o.now(), o.options.Random())
+	if err := o.options.Store.Update(ctx, func(w store.Writer) error { return w.Books().Refuse(r) }); err != nil {
 		o.options.Logger.Warn("a report was rejected and cannot be listed", "program", r.Program, "reason", r.Reason, "because", err)
 	}
 }
