@@ -22,7 +22,7 @@ func newConversion(p *program) *cobra.Command {
 all reports about it say together. Its state follows from those reports, from the
 clock, and from what people decide here; whatever changes is posted to the ledger.`,
 	}
-	cmd.AddCommand(newConversionList(p), newConversionShow(p), newConversionExplain(p), newConversionReport(p), newConversionApprove(p),
+	cmd.AddCommand(newConversionAddress(p), newConversionList(p), newConversionShow(p), newConversionExplain(p), newConversionReport(p), newConversionApprove(p),
 		newConversionReverse(p), newConversionHold(p), newConversionRelease(p), newConversionImport(p), newConversionRejected(p))
 	return cmd
 }

@@ -35,6 +35,8 @@ type Options struct {
 	Analytics Analytics
 	// Office keeps the books. Nil: the operations of settlement answer 503.
 	Office Office
+	// Mailbox gives the addresses of reports. Nil: none are told.
+	Mailbox Mailbox
 	// Status describes the running server. Nil: only version and uptime are told.
 	Status func(ctx context.Context) Status
 	// PublicURL returns where a site's redirects are reached, without a slash at
@@ -185,6 +187,7 @@ func (s *server) register() {
 	s.registerChanges()
 	s.registerReports()
 	s.registerConversions()
+	s.registerPostbackAddress()
 	s.registerPayouts()
 	s.registerRates()
 	s.registerStatus()

@@ -34,7 +34,7 @@ func (k *knownClicks) Clicks(_ context.Context, ids []affiliate.ClickID) (found 
 	return found, nil
 }
 
-func (k *knownClicks) Visits(context.Context, string, []affiliate.VisitorID, time.Time, time.Time) ([]analytics.Touch, error) {
+func (k *knownClicks) Touches(context.Context, string, []affiliate.VisitorID, time.Time, time.Time) ([]analytics.Touch, error) {
 	return nil, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -79,7 +80,8 @@ const (
 // Tokens are what a program's merchant is given.
 func (m *mailbox) Tokens(p *affiliate.Program) (server, page string, secret []byte) {
 	sum := m.derive("secret", p.ID, p.Settlement.TokenVersion)
-	return m.token(serverToken, p), m.token(pageToken, p), sum[:]
+	// Merchants' programs take a key as text; its hex has all of its strength.
+	return m.token(serverToken, p), m.token(pageToken, p), []byte(hex.EncodeToString(sum[:]))
 }
 
 func (m *mailbox) token(kind string, p *affiliate.Program) string {

@@ -107,3 +107,8 @@ func (c *Client) Rejections(ctx context.Context, f RejectionFilter) (api.Rejecti
 	return ask[api.RejectionList](ctx, c, call{method: http.MethodGet, path: "/rejections",
 		query: values("program", f.Program, "reason", f.Reason, "cursor", f.Cursor, "limit", number(f.Limit))})
 }
+
+// PostbackAddress says where a program's merchant reports orders, with the secret that signs.
+func (c *Client) PostbackAddress(ctx context.Context, program string) (api.PostbackAddress, error) {
+	return ask[api.PostbackAddress](ctx, c, call{method: http.MethodGet, path: "/programs/" + escape(program) + "/postback"})
+}
