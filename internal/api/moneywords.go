@@ -14,6 +14,8 @@ var moneyWords = map[string]words{
 		"duplicates":     {doc: "What a second report of a transaction is: ignored, a new order, a new one held for a person, the latest word, an addition, one for each event.", example: "reject", values: texts(affiliate.DuplicateModes)},
 		"minimum_payout": {doc: "Least amount that is paid out, in minor units; below it, a balance waits.", example: 5000},
 		"confirm":        {doc: "Ask for a second person before a payout."},
+		"static_token":   {doc: "The token in a postback's address is enough, without a signature."},
+		"token_version":  {doc: "Raise it to make the addresses and the secret of postbacks worthless.", example: 1},
 	}},
 	"CommissionTerms": {doc: "What is paid for clicks from a moment on.", required: none, fields: map[string]field{
 		"from":      {doc: "From when on they hold, cut to the second. Absent in the first: since ever.", example: "2026-12-01T00:00:00Z"},

@@ -35,12 +35,15 @@ func (s *server) registerPostbackAddress() {
 func (s *server) postbackAddress(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"64" doc:"The program." example:"acme"`
 }) (*postbackAddressAnswer, error) {
-	p, err := s.settledProgram(ctx, "id", in.ID)
-	if err != nil {
+	if _, err := s.books(); err != nil {
 		return nil, err
 	}
 	if s.Mailbox == nil {
 		return nil, affiliate.Errorf(affiliate.Unavailable, "this server takes no reports in; ask the one that visitors reach")
+	}
+	p, err := s.settledProgram(ctx, "id", in.ID)
+	if err != nil {
+		return nil, err
 	}
 	server, page, secret := s.Mailbox.Tokens(&p)
 	base := ""

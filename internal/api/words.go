@@ -156,12 +156,6 @@ var schemaWords = map[string]words{
 		"redirect":       {doc: "Whether its links may stand behind a redirect.", values: permission},
 		"visitor_sub_id": {doc: "Whether sub-IDs may differ between visitors.", values: permission},
 	}},
-	"Settlement":      settlementWords,
-	"CommissionTerms": termsWords,
-	"Rate":            rateWords,
-	"Tier":            tierWords,
-	"Attribution":     attributionWords,
-	"PayoutMethod":    methodWords,
 	"Fault": {doc: "One thing wrong with one field.", fields: map[string]field{
 		"field":   {doc: "Path of the field.", example: "destinations[0].url"},
 		"message": {doc: "What is wrong and what to do."},

@@ -108,7 +108,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	w.office = settlement.Open(settlement.Options{Store: db, Clicks: w.known, Now: w.clock.Now, Random: rand.Uint64})
 	t.Cleanup(w.office.Close)
 	options := Options{
-		Office: w.office, Catalog: w.catalog, Accounts: w.accounts, Analytics: w.analytics, TempDir: dir, Now: w.clock.Now, Version: "1.2.3",
+		Office: w.office, Mailbox: tokens{}, Catalog: w.catalog, Accounts: w.accounts, Analytics: w.analytics, TempDir: dir, Now: w.clock.Now, Version: "1.2.3",
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {
@@ -228,4 +228,11 @@ func (a *answer) problem(status int, code string) Problem {
 		a.t.Fatalf("problem %+v, want status %d and code %s", p, status, code)
 	}
 	return p
+}
+
+// tokens are those of every program.
+type tokens struct{}
+
+func (tokens) Tokens(p *affiliate.Program) (server, page string, secret []byte) {
+	return p.ID + ".server", p.ID + ".page", []byte("the secret of " + p.ID)
 }

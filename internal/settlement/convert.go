@@ -27,6 +27,10 @@ func (o *Office) convert(r reader, report *affiliate.Report, to affiliate.Curren
 		if err != nil {
 			return err
 		}
+		if converted.Minor == 0 && (*amount).Minor != 0 && report.Status == affiliate.ReportReversed {
+			// Nothing is what a reversal of everything names.
+			return affiliate.Errorf(affiliate.Invalid, "%s is less than the smallest unit of %s, so that nothing of the order can be taken back by it", **amount, to)
+		}
 		if amount == &report.Amount {
 			report.Received = *amount
 		}

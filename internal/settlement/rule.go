@@ -28,6 +28,10 @@ func (o *Office) Rule(ctx context.Context, conversion string, ruling commission.
 	}
 	ruling.At = o.now()
 	ruling.ID = affiliate.NewReportID(ruling.At, o.options.Random())
+	found, err := o.findAgain(ctx, conversion)
+	if err != nil {
+		return c, err
+	}
 	err = o.options.Store.Update(ctx, func(w store.Writer) error {
 		if c, err = w.Books().Conversion(conversion); err != nil {
 			return err
@@ -43,13 +47,39 @@ func (o *Office) Rule(ctx context.Context, conversion string, ruling commission.
 		if err := w.Books().PutConversion(c); err != nil { // settle reads it
 			return err
 		}
-		if _, err := o.settle(w, transaction{c.Program, c.Tx}, newFindings()); err != nil {
+		if _, err := o.settle(w, transaction{c.Program, c.Tx}, found); err != nil {
 			return err
 		}
 		c, err = w.Books().Conversion(conversion)
 		return err
 	})
 	return c, err
+}
+
+// findAgain looks for the clicks of a conversion: nobody may have, for long.
+func (o *Office) findAgain(ctx context.Context, conversion string) (*findings, error) {
+	var s search
+	err := o.options.Store.View(ctx, func(view store.Reader) error {
+		r := viewing(view)
+		c, err := r.books.Conversion(conversion)
+		if err != nil {
+			return err
+		}
+		programs := &programs{documents: r.documents}
+		if s.program, err = programs.get(c.Program); err != nil {
+			return err
+		}
+		s.reports, err = reportsOf(r.books, transaction{c.Program, c.Tx})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	found, err := o.lookUp(ctx, []search{s})
+	if err != nil {
+		o.options.Logger.Warn("clicks cannot be looked up; the conversion is decided without", "conversion", conversion, "reason", err)
+	}
+	return found, nil
 }
 
 // Adjust posts a bonus or a correction by hand, once for each ID.

@@ -109,7 +109,7 @@ func (o *Office) settleOne(w store.Writer, p *affiliate.Program, e *evidence, or
 	out := commission.Settle(&facts)
 	describe(c, &out, e)
 	if e.lacking {
-		c.Due = sooner(out.Due, nextLook(firstTaken(facts.Reports), facts.Now))
+		c.Due = sooner(out.Due, nextLook(lastTaken(facts.Reports), facts.Now))
 	}
 	if !c.Due.IsZero() && !c.Due.After(facts.Now) {
 		c.Due = facts.Now.Add(lookFirst) // never at once again, or RunDue had no end
@@ -151,13 +151,13 @@ func (o *Office) drop(w store.Writer, c *store.Conversion, now time.Time) error 
 	return o.put(w, &was, c, why)
 }
 
-// firstTaken is when the first report came.
-func firstTaken(reports []affiliate.Report) time.Time {
-	first := reports[0].Taken
+// lastTaken is when the latest report came.
+func lastTaken(reports []affiliate.Report) time.Time {
+	last := reports[0].Taken
 	for i := range reports {
-		first = earlier(first, reports[i].Taken)
+		last = later(last, reports[i].Taken)
 	}
-	return first
+	return last
 }
 
 // sooner is the first of two moments, of which zero is never.
