@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
 	"github.com/sluicehq/sluice/internal/catalog"
+	"github.com/sluicehq/sluice/internal/settlement"
 )
 
 // knownClicks are those that the books can find.
@@ -212,6 +214,42 @@ func TestReportingAgainUnderOneKey(t *testing.T) {
 	w.do(w.token("admin", account.Write), "POST", "/conversions", body, "Idempotency-Key", "k1").want(200, &other)
 	if other.Duplicate {
 		t.Errorf("of another caller: %+v", other)
+	}
+}
+
+// dyingOffice does what it is asked once, and the answer gets lost; or not even that.
+type dyingOffice struct {
+	Office
+	before, after int // how many calls end so
+}
+
+func (d *dyingOffice) Take(ctx context.Context, r affiliate.Report) (settlement.Receipt, error) {
+	if d.before > 0 {
+		d.before--
+		return settlement.Receipt{}, errors.New("the power is gone")
+	}
+	receipt, err := d.Office.Take(ctx, r)
+	if d.after > 0 {
+		d.after--
+		return settlement.Receipt{}, errors.New("the power is gone")
+	}
+	return receipt, err
+}
+
+// A server that dies while it answers neither loses the report nor counts it twice.
+func TestReportingAgainAfterACrash(t *testing.T) {
+	for _, d := range []*dyingOffice{{before: 1}, {after: 1}} {
+		w := newWorld(t, func(o *Options) { d.Office, o.Office = o.Office, d }).keepBooks(func(s *affiliate.Settlement) { s.Duplicates = affiliate.AddUp })
+		body := ReportInput{Program: "acme", Tx: "A-1", Amount: "100.00", ClickID: w.click("anna")}
+		w.do(socket, "POST", "/conversions", body, "Idempotency-Key", "k").problem(500, "internal")
+		var r Receipt
+		for range 2 {
+			w.clock.Add(time.Minute)
+			w.do(socket, "POST", "/conversions", body, "Idempotency-Key", "k").want(200, &r)
+		}
+		if x := w.explain(r.Conversion); x.Conversion.Order.Text != "100.00 EUR" || len(x.Reports) != 1 {
+			t.Errorf("dying %+v: the order is %s by %d reports", d, x.Conversion.Order.Text, len(x.Reports))
+		}
 	}
 }
 

@@ -102,7 +102,7 @@ func TestBalancesAndAdjustments(t *testing.T) {
 	if first != again || first.Author != "admin" || a.Header().Get("Idempotent-Replayed") != "true" {
 		t.Errorf("first %+v, again %+v", first, again)
 	}
-	w.later(1)
+	w.clock.Add(12 * time.Hour) // the first moment of the next day
 	taken := bonus
 	taken.Kind, taken.Amount = "manual", "-30.00"
 	w.do(as, "POST", "/adjustments", taken).want(201, nil)
@@ -154,8 +154,12 @@ func TestPaymentFiles(t *testing.T) {
 	w.later(30)
 	var drafts PayoutList
 	w.do(socket, "POST", "/payouts", PayoutRun{"acme"}).want(200, &drafts)
-	for _, p := range drafts.Items {
+	for i, p := range drafts.Items {
 		w.do(socket, "POST", "/payouts/"+p.ID+"/approve", nil).want(200, nil)
+		file := w.do(socket, "GET", "/payouts/export?program=acme", nil).want(200, nil).Body.String()
+		if lines := strings.Count(file, "\n"); lines != i+2 {
+			t.Errorf("with %d approved the file is\n%s", i+1, file)
+		}
 	}
 	sepa := "format=sepa&debtor_name=Acme&debtor_iban=NL91ABNA0417164300&debtor_bic=ABNANL2A"
 	for _, c := range []struct {
