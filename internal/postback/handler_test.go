@@ -19,7 +19,7 @@ const form, asJSON = "application/x-www-form-urlencoded", "application/json"
 
 func TestReportsAreRead(t *testing.T) {
 	report := func(change func(*affiliate.Report)) affiliate.Report {
-		r := affiliate.Report{Program: "shop", Tx: "A-1", Status: affiliate.ReportPending, At: noon, Taken: noon, Source: affiliate.ByPostback}
+		r := affiliate.Report{Program: "shop", Tx: "A-1", Status: affiliate.ReportPending, Taken: noon, Source: affiliate.ByPostback}
 		change(&r)
 		return r
 	}

@@ -147,9 +147,9 @@ func (f *fields) customer(r *affiliate.Report, _ terms) *Refusal {
 	return nil
 }
 
-// time reads when it happened: at, else ts, else now.
+// time reads when it happened: at, else ts. Where neither is told the Taker says when, so
+// that a report that is sent again is still the same.
 func (f *fields) time(r *affiliate.Report, t terms) *Refusal {
-	r.At = t.now
 	for _, name := range []string{"ts", "at"} {
 		text, ok := f.values[name]
 		if !ok {
