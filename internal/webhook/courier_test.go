@@ -258,7 +258,7 @@ func TestEachOnceAndFourAtATime(t *testing.T) {
 func TestRetriesToTheDeadLetter(t *testing.T) {
 	r := receive(t, func(w http.ResponseWriter, q *http.Request) {
 		w.WriteHeader(500)
-		fmt.Fprintf(w, "no room\x00 for %s\n%s", strings.TrimPrefix(newKey, "whsec_"), strings.Repeat("x", 1000))
+		_, _ = fmt.Fprintf(w, "no room\x00 for %s\n%s", strings.TrimPrefix(newKey, "whsec_"), strings.Repeat("x", 1000))
 	})
 	p := open(t, func(o *Options) { o.Random = func() uint64 { return 0 } })
 	p.save(Endpoint{ID: "shop", URL: r.URL + "/h"})
