@@ -260,7 +260,7 @@ func (x *expectation) afterHolds(at time.Time, rulings []commission.Ruling) time
 
 // checkFound says that nobody waits for a click that has been known for days.
 func (w *world) checkFound(st *story, x *expectation, c *store.Conversion, reports []affiliate.Report) error {
-	if c.State != affiliate.Unmatched || !x.known {
+	if c.State != affiliate.Unmatched || !x.known || st.ruled && !w.options.Faults.SecondLook {
 		return nil
 	}
 	for _, r := range x.opened {

@@ -27,4 +27,8 @@ type Faults struct {
 	// OutOfWindow: in model last, an order that names a click outside the window does not
 	// get the visitor's other touches.
 	OutOfWindow bool
+	// SecondLook: the click of a report that comes a week after the first of its transaction is
+	// looked for once, and not again when it was not known then; nor is that of an
+	// order that a person reversed and then approved.
+	SecondLook bool
 }

@@ -135,7 +135,10 @@ func (w *world) open(ctx context.Context) (err error) {
 	w.every("clock", 26*time.Hour, 20*time.Hour, w.runDue)
 	w.every("restart", 20*day, 40*day, w.restart)
 	w.every("disk full", 15*day, 40*day, func(context.Context) error { w.disk.full = true; return nil })
-	w.every("analytics down", 30*day, 60*day, func(context.Context) error { w.clicks.blind = w.now.Add(w.upTo(2 * day)); return nil })
+	w.every("analytics down", 30*day, 60*day, func(context.Context) error {
+		w.clicks.blind = w.now.Add(w.upTo(2 * day)).Truncate(time.Millisecond)
+		return nil
+	})
 	w.every("audit", 365*day, 0, w.audit)
 	for _, s := range w.shops {
 		w.every("order", 2*day, 14*day, func(context.Context) error { return w.newStory(s) })

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -59,10 +60,20 @@ func seedsWanted(t *testing.T, worlds int) []uint64 {
 	return seeds
 }
 
+// faultsWanted are the known faults that are played all the same: SIM_FAULTS={"LateClick":true}.
+func faultsWanted(t *testing.T) (f Faults) {
+	if s := os.Getenv("SIM_FAULTS"); s != "" {
+		if err := json.Unmarshal([]byte(s), &f); err != nil {
+			t.Fatalf("SIM_FAULTS: %v", err)
+		}
+	}
+	return f
+}
+
 // A thousand years of programs, with a store in memory.
 func TestProgramYears(t *testing.T) {
 	playAll(t, "in memory", yearsWanted(t, 1000, 60), func(seed uint64) (Result, error) {
-		return Play(t.Context(), Options{Seed: seed, Shops: shopsOfWorld, Years: yearsOfWorld, Store: inMemory, Faults: Faults{}})
+		return Play(t.Context(), Options{Seed: seed, Shops: shopsOfWorld, Years: yearsOfWorld, Store: inMemory, Faults: faultsWanted(t)})
 	})
 }
 

@@ -232,7 +232,7 @@ func (w *world) plan(st *story, r affiliate.Report, name string) {
 	if w.chance(15) {
 		arrival = r.At.Add(w.upTo(5 * day))
 	}
-	if mode := st.Settlement.Duplicates; w.chance(10) && !several(mode) && mode != affiliate.AddUp {
+	if mode := st.Settlement.Duplicates; w.chance(10) && !several(mode) && mode != affiliate.AddUp && (w.options.Faults.RateImport || !foreign(st, &r)) {
 		r.At = time.Time{} // many senders tell none
 	}
 	w.planAt(st, r, arrival, name)
@@ -241,6 +241,11 @@ func (w *world) plan(st *story, r affiliate.Report, name string) {
 		again.Source = pick(w, affiliate.Sources...)
 		w.planAt(st, again, arrival.Add(w.upTo(pick(w, time.Millisecond, time.Hour, 60*day))), "duplicate")
 	}
+}
+
+// foreign says that a report has to be converted.
+func foreign(st *story, r *affiliate.Report) bool {
+	return r.Amount != nil && r.Amount.Currency != st.Settlement.Currency || r.Payout != nil && r.Payout.Currency != st.Settlement.Currency
 }
 
 func (w *world) planAt(st *story, r affiliate.Report, at time.Time, name string) {
@@ -262,7 +267,7 @@ func said(r *affiliate.Report) string {
 
 // deliver sends a report until it is acknowledged.
 func (w *world) deliver(ctx context.Context, st *story, r affiliate.Report) error {
-	if w.now.Before(w.clicks.blind) && !w.options.Faults.LateClick && (len(st.clicks) > 1 || st.coupon != "") {
+	if w.now.Before(w.clicks.blind) && st.waitsForSight(w) {
 		w.on(w.clicks.blind, "again", func(ctx context.Context) error { return w.deliver(ctx, st, r) })
 		return nil
 	}
@@ -293,6 +298,13 @@ func (w *world) deliver(ctx context.Context, st *story, r affiliate.Report) erro
 		w.on(w.now.Add(day), "twin", func(ctx context.Context) error { return w.twins(ctx, st) })
 	}
 	return w.check(ctx, st)
+}
+
+// waitsForSight says that a report would meet a known fault while analytics is down.
+func (st *story) waitsForSight(w *world) bool {
+	matchedOtherwise := len(st.clicks) > 1 || st.coupon != ""
+	late := len(st.facts) > 0 && w.now.After(st.order.Add(2*day))
+	return matchedOtherwise && !w.options.Faults.LateClick || late && !w.options.Faults.SecondLook
 }
 
 func (w *world) checkReceipt(ctx context.Context, st *story, receipt *settlement.Receipt) error {
