@@ -128,6 +128,9 @@ func (w *world) checkConversion(b store.BooksReader, st *story, c *store.Convers
 	if err := w.checkFound(st, x, c, reports); err != nil {
 		return err
 	}
+	if err := w.checkNamed(st, x, path); err != nil {
+		return err
+	}
 	if st.history {
 		return nil // what it earns depends on when it was settled: see Faults.History
 	}
@@ -260,7 +263,8 @@ func (x *expectation) afterHolds(at time.Time, rulings []commission.Ruling) time
 
 // checkFound says that nobody waits for a click that has been known for days.
 func (w *world) checkFound(st *story, x *expectation, c *store.Conversion, reports []affiliate.Report) error {
-	if c.State != affiliate.Unmatched || !x.known || st.ruled && !w.options.Faults.SecondLook {
+	reversed := func(r affiliate.Report) bool { return r.Status == affiliate.ReportReversed }
+	if c.State != affiliate.Unmatched || !x.known || (st.ruled || slices.ContainsFunc(reports, reversed)) && !w.options.Faults.SecondLook {
 		return nil
 	}
 	for _, r := range x.opened {
@@ -271,6 +275,29 @@ func (w *world) checkFound(st *story, x *expectation, c *store.Conversion, repor
 		}
 		if found := latestOf(k.known, r.Taken).Add(6 * day); w.clicks.blind.Before(w.now.Add(-6*day)) && found.Before(w.ranDue) {
 			return fmt.Errorf("it is unmatched, though its click %s is known since %s", r.ClickID, k.known)
+		}
+	}
+	return nil
+}
+
+// checkNamed says that an order is credited to the click that it names, once that has been known for days.
+func (w *world) checkNamed(st *story, x *expectation, path []affiliate.PathTouch) error {
+	if !w.options.Faults.LateClick && !w.options.Faults.OutOfWindow {
+		return nil
+	}
+	for _, r := range x.opened {
+		id, err := affiliate.ParseClickID(r.ClickID)
+		if k := w.clicks.byID[id]; err == nil && k != nil && st.countsAt(k, x.at) && latestOf(k.known, r.Taken).Add(6*day).Before(w.ranDue) &&
+			!slices.ContainsFunc(path, func(t affiliate.PathTouch) bool { return t.ClickID == r.ClickID }) {
+			return fmt.Errorf("its click %s is known since %s and not among its touches %+v", r.ClickID, k.known, path)
+		}
+		if err != nil || w.clicks.byID[id] == nil || st.countsAt(w.clicks.byID[id], x.at) || len(path) > 0 || len(x.opened) > 1 {
+			continue
+		}
+		for _, other := range st.clicks {
+			if st.countsAt(other, x.at) && other.known.Before(r.Taken) {
+				return fmt.Errorf("it names the click %s, which does not count, and has not got the visitor's click %s, which does", r.ClickID, other.ID)
+			}
 		}
 	}
 	return nil

@@ -29,6 +29,6 @@ type Faults struct {
 	OutOfWindow bool
 	// SecondLook: the click of a report that comes a week after the first of its transaction is
 	// looked for once, and not again when it was not known then; nor is that of an
-	// order that a person reversed and then approved.
+	// order that was reversed before, and came back by a person or a report.
 	SecondLook bool
 }

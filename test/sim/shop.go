@@ -82,7 +82,11 @@ func (w *world) newTerms(s *shop, from time.Time) affiliate.CommissionTerms {
 	return t
 }
 
+// percent is a percentage, half of the time one that rounds to halves of a cent.
 func (w *world) percent() affiliate.Percentage {
+	if w.chance(50) {
+		return pick[affiliate.Percentage](w, 50_000, 75_000, 100_000, 150_000)
+	}
 	return affiliate.Percentage(200 + w.dice.IntN(250_000))
 }
 
