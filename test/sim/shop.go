@@ -14,14 +14,13 @@ import (
 // shop is a program, with all that the simulation knows of it.
 type shop struct {
 	affiliate.Program
-	index     int
-	partners  []affiliate.Partner
-	stories   map[string]*story
-	names     []string // of stories, in their order
-	history   bool     // its terms look at the past
-	adjusted  map[string]int64
-	payouts   map[string]ledger.Payout
-	customers int
+	index    int
+	partners []affiliate.Partner
+	stories  map[string]*story
+	names    []string // of stories, in their order
+	history  bool     // its terms look at the past
+	adjusted map[string]int64
+	payouts  map[string]ledger.Payout
 }
 
 var currencies = []affiliate.Currency{"EUR", "JPY", "KWD"}

@@ -72,7 +72,7 @@ func faultsWanted(t *testing.T) (f Faults) {
 
 // A thousand years of programs, with a store in memory.
 func TestProgramYears(t *testing.T) {
-	playAll(t, "in memory", yearsWanted(t, 1000, 60), func(seed uint64) (Result, error) {
+	playAll(t, "in memory", yearsWanted(t, 1000, 36), func(seed uint64) (Result, error) {
 		return Play(t.Context(), Options{Seed: seed, Shops: shopsOfWorld, Years: yearsOfWorld, Store: inMemory, Faults: faultsWanted(t)})
 	})
 }
