@@ -16,7 +16,7 @@ dashboard := internal/web/dist/index.html
 dashboard_sources := $(shell test -f web/package.json && find web internal/api/openapi.json -type f \
 	-not -path '*/node_modules/*' -not -path 'web/e2e/*' -not -name schema.d.ts -not -name '*.test.*')
 
-.PHONY: help needs geo dashboard binary build run test test-go test-web test-browser lint lint-go lint-shell lint-web bench crash fmt clean
+.PHONY: help needs geo dashboard binary build run test test-go test-web test-browser lint lint-go lint-shell lint-web bench crash sim fmt clean
 
 help: ## Print these targets
 	@echo "Sluice $(VERSION). Targets:"
@@ -37,6 +37,9 @@ bench: build ## Measure what the project promises, beside nginx; prints a table
 
 crash: binary ## Kill the server under load 100 times and account for every click
 	SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_CRASH_ROUNDS=$${SLUICE_CRASH_ROUNDS:-100} go test ./test/crash -count=1 -v -timeout 30m
+
+sim: ## Play a thousand years of programs against the books; SIM_YEARS and SIM_SEED ask for others
+	go test ./test/sim -count=1 -v -timeout 60m
 
 test-browser: build ## Use the dashboard in a real browser (needs Chromium)
 	@cd web && SLUICE_BIN=$(CURDIR)/bin/sluice npm run --silent test:browser

@@ -17,8 +17,8 @@ import (
 type evidence struct {
 	Mode        affiliate.DuplicateMode `json:"mode"`
 	Attribution affiliate.Attribution   `json:"attribution"`
-	Path        []affiliate.PathTouch   `json:"-"`               // kept beside it
-	Owner       string                  `json:"owner,omitempty"` // of the coupon
+	Path        []affiliate.PathTouch   `json:"-"`                // kept beside it
+	Owners      map[string]string       `json:"owners,omitempty"` // of coupons that were somebody's
 	// Volume and OrdersBefore count what was known when the order became known.
 	Counted      bool             `json:"counted,omitempty"`
 	Volume       map[string]int64 `json:"volume,omitempty"`
@@ -27,7 +27,6 @@ type evidence struct {
 	facts    commission.Facts
 	lacking  bool // a click that the reports name is not known
 	visitor  string
-	coupon   string
 	customer string
 }
 
@@ -42,23 +41,21 @@ func (o *Office) gather(r reader, programs *programs, p *affiliate.Program, tx t
 	e.addFound(p.ID, reports, found)
 	at := o.now()
 	for i := range reports {
-		e.coupon = first(e.coupon, reports[i].Coupon)
 		e.customer = first(e.customer, reports[i].CustomerID)
 		at = earlier(at, reports[i].At)
 	}
 	pinned := *p.Settlement
 	pinned.Duplicates, pinned.Attribution = e.Mode, e.Attribution
-	var err error
-	if e.Owner == "" {
-		if e.Owner, err = programs.owner(p.ID, e.coupon); err != nil {
-			return nil, err
-		}
+	e.facts.Reports = reports
+	if err := e.findOwners(programs, p.ID); err != nil {
+		return nil, err
 	}
 	if err := e.count(r, p, at, reports); err != nil {
 		return nil, err
 	}
-	e.facts = commission.Facts{Settlement: &pinned, Side: p.Side, Reports: reports, Path: e.Path, Coupon: e.Owner,
+	e.facts = commission.Facts{Settlement: &pinned, Side: p.Side, Reports: reports, Path: e.Path,
 		Volume: e.Volume, OrdersBefore: e.OrdersBefore, Now: o.now()}
+	var err error
 	e.facts.PartnerTerms, err = programs.terms(p.ID)
 	return e, err
 }
@@ -83,12 +80,61 @@ func (e *evidence) remember(c *store.Conversion) error {
 	for _, t := range kept.Path {
 		e.add(t)
 	}
-	e.Owner = first(e.Owner, kept.Owner)
+	for coupon, owner := range kept.Owners {
+		e.own(coupon, owner)
+	}
 	if kept.Counted {
 		e.Counted, e.Volume, e.OrdersBefore = true, kept.Volume, kept.OrdersBefore
 	}
 	e.visitor = first(e.visitor, c.Visitor)
 	return nil
+}
+
+func (e *evidence) own(coupon, owner string) {
+	if e.Owners == nil {
+		e.Owners = map[string]string{}
+	}
+	e.Owners[coupon] = owner
+}
+
+// findOwners looks up whose the coupons of the reports are, each once.
+func (e *evidence) findOwners(programs *programs, program string) error {
+	for i := range e.facts.Reports {
+		coupon := affiliate.CanonicalCoupon(e.facts.Reports[i].Coupon)
+		if _, met := e.Owners[coupon]; met || coupon == "" {
+			continue
+		}
+		owner, err := programs.owner(program, coupon)
+		if err != nil {
+			return err
+		}
+		if owner != "" {
+			e.own(coupon, owner)
+		}
+	}
+	return nil
+}
+
+// couponOf returns the first coupon of an order, by the time of its report, that is
+// somebody's, and whose. Where a transaction has several orders each has its own.
+func (e *evidence) couponOf(order string) (coupon, owner string) {
+	for i := range e.facts.Reports {
+		r := &e.facts.Reports[i]
+		switch e.Mode {
+		case affiliate.AcceptNew, affiliate.AcceptFlagged:
+			if order != "" && r.ID != order {
+				continue
+			}
+		case affiliate.ByEvent:
+			if r.Event != order && r.Event != "" {
+				continue
+			}
+		}
+		if owner := e.Owners[affiliate.CanonicalCoupon(r.Coupon)]; owner != "" {
+			return r.Coupon, owner
+		}
+	}
+	return "", ""
 }
 
 func (e *evidence) add(t affiliate.PathTouch) {
@@ -134,7 +180,7 @@ func (e *evidence) count(r reader, p *affiliate.Program, at time.Time, reports [
 	if hasTiers(p.Settlement) {
 		month := time.Date(at.UTC().Year(), at.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
 		e.Volume = map[string]int64{}
-		for _, partner := range append(partnersOf(e.Path), e.Owner) {
+		for _, partner := range e.partners() {
 			volume, err := r.books.Volume(p.ID, partner, month, at)
 			if err != nil {
 				return err
@@ -150,13 +196,16 @@ func (e *evidence) count(r reader, p *affiliate.Program, at time.Time, reports [
 	return err
 }
 
-func partnersOf(path []affiliate.PathTouch) (all []string) {
-	for _, t := range path {
-		if !slices.Contains(all, t.Partner) {
-			all = append(all, t.Partner)
-		}
+// partners are those who may earn by it.
+func (e *evidence) partners() (all []string) {
+	for _, t := range e.Path {
+		all = append(all, t.Partner)
 	}
-	return all
+	for _, owner := range e.Owners {
+		all = append(all, owner)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func hasTiers(s *affiliate.Settlement) bool {

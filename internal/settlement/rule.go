@@ -136,6 +136,7 @@ func (o *Office) Explain(ctx context.Context, conversion string) (x Explanation,
 		}
 		facts := e.facts
 		facts.Order = c.Event
+		_, facts.Coupon = e.couponOf(c.Event)
 		if err := decode(c.Rulings, &facts.Rulings); err != nil {
 			return err
 		}

@@ -103,6 +103,7 @@ func (o *Office) settleOne(w store.Writer, p *affiliate.Program, e *evidence, or
 	was := *c
 	facts := e.facts
 	facts.Order = order
+	c.Coupon, facts.Coupon = e.couponOf(order)
 	if err := decode(c.Rulings, &facts.Rulings); err != nil {
 		return err
 	}
@@ -172,7 +173,7 @@ func sooner(a, b time.Time) time.Time {
 func describe(c *store.Conversion, out *commission.Outcome, e *evidence) {
 	c.State, c.At, c.Due, c.Order, c.Flagged = out.State, out.At, out.Due, out.Order, out.Held || out.Flagged
 	c.Shares, c.Path, c.Evidence = encode(out.Shares), encode(e.Path), encode(e)
-	c.Visitor, c.Coupon, c.Customer = e.visitor, e.coupon, e.customer
+	c.Visitor, c.Customer = e.visitor, e.customer
 	c.Partner, c.ClickID, c.ClickAt, c.Link, c.Page, c.Variant, c.Sub1 = "", "", time.Time{}, 0, "", "", ""
 	var largest *commission.Share
 	for i := range out.Shares {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
@@ -187,6 +188,7 @@ func (o *Office) prepare(r reader, group []*delivery) error {
 		if d.report.At.IsZero() {
 			d.report.At = now
 		}
+		d.report.At = d.report.At.UTC().Truncate(time.Millisecond) // as our own clock is read
 		d.err = o.convert(r, &d.report, p.Settlement.Currency)
 	}
 	return nil
