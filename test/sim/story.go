@@ -78,9 +78,7 @@ func (w *world) visit(st *story) {
 	}
 }
 
-// counts says that a click may be credited with the order.
-func (w *world) counts(st *story, k *click) bool { return st.countsAt(k, st.order) }
-
+// countsAt says that a click may be credited with an order of a moment.
 func (st *story) countsAt(k *click, order time.Time) bool {
 	last := order.UTC().Truncate(time.Second)
 	at := k.At.Truncate(time.Second)
@@ -230,11 +228,6 @@ func (w *world) plan(st *story, r affiliate.Report, name string) {
 		again.Source = pick(w, affiliate.Sources...)
 		w.planAt(st, again, arrival.Add(w.upTo(pick(w, time.Millisecond, time.Hour, 60*day))), "duplicate")
 	}
-}
-
-// foreign says that a report has to be converted.
-func foreign(st *story, r *affiliate.Report) bool {
-	return r.Amount != nil && r.Amount.Currency != st.Settlement.Currency || r.Payout != nil && r.Payout.Currency != st.Settlement.Currency
 }
 
 func (w *world) planAt(st *story, r affiliate.Report, at time.Time, name string) {
