@@ -244,14 +244,14 @@ const keepHoursDefault = 24
 
 func (s *server) rotateWebhook(ctx context.Context, in *struct {
 	WebhookPath
-	Body WebhookRotation
+	Body *WebhookRotation // what is not sent is the default
 }) (*newWebhookAnswer, error) {
 	desk, err := s.hooks()
 	if err != nil {
 		return nil, err
 	}
 	hours := keepHoursDefault
-	if in.Body.KeepHours != nil {
+	if in.Body != nil && in.Body.KeepHours != nil {
 		hours = *in.Body.KeepHours
 	}
 	e, err := desk.Rotate(ctx, callerOf(ctx).User.Name, in.ID, time.Duration(hours)*time.Hour)

@@ -98,7 +98,7 @@ func TestLifeOfAWebhook(t *testing.T) {
 		t.Errorf("a secret that has leaked is kept: %+v, %s", e, a.Body)
 	}
 	w.do(as, "POST", "/webhooks/shop/rotate", `{"keep_hours": 721}`).problem(422, "invalid")
-	w.do(as, "POST", "/webhooks/shop/rotate", `{}`).want(200, &turned)
+	w.do(as, "POST", "/webhooks/shop/rotate", nil).want(200, &turned)
 
 	seen := w.log.String()
 	for _, path := range []string{"/webhooks", "/webhooks/shop", "/webhooks/dead", "/changes"} {
