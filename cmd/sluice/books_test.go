@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	crand "crypto/rand"
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
@@ -19,7 +20,9 @@ import (
 	"github.com/sluicehq/sluice/internal/api"
 	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/settlement"
+	"github.com/sluicehq/sluice/internal/store"
 	"github.com/sluicehq/sluice/internal/store/sqlite"
+	"github.com/sluicehq/sluice/internal/webhook"
 )
 
 // books is a server that keeps them, over HTTP, with a clock of the test's own.
@@ -28,6 +31,7 @@ type books struct {
 	environ []string
 	now     atomic.Int64 // milliseconds
 	office  *settlement.Office
+	store   store.Store
 	clicks  oneClick
 }
 
@@ -59,6 +63,7 @@ func keepBooks(t *testing.T) *books {
 	at := b.clock().Add(-time.Hour)
 	b.clicks = oneClick{analytics.Touch{ID: affiliate.NewClickID(at.UnixMilli(), 1, 1), At: at, Program: "acme", Partner: "anna", Link: 7, Page: "/reviews/kettles",
 		Visitor: affiliate.NewVisitorID(0, 1), Valid: true}}
+	b.store = db
 	b.office = settlement.Open(settlement.Options{Store: db, Clicks: b.clicks, Now: b.clock, Random: rand.Uint64})
 	t.Cleanup(b.office.Close)
 	boss := catalog.Actor{Name: "test", Operator: true}
@@ -69,7 +74,8 @@ func keepBooks(t *testing.T) *books {
 		Method: &affiliate.PayoutMethod{Kind: affiliate.BySEPA, Name: "Anna Example", IBAN: "DE89370400440532013000"}})
 	b.must(err)
 	server := httptest.NewServer(api.AsOperator(api.New(api.Options{
-		Catalog: links, Accounts: account.Open(account.Options{Store: db, Now: b.clock}), Office: b.office, TempDir: dir, Now: b.clock, Version: "1.2.3"})))
+		Catalog: links, Accounts: account.Open(account.Options{Store: db, Now: b.clock}), Office: b.office,
+		Webhooks: webhook.NewDesk(webhook.DeskOptions{Store: db, Random: crand.Reader, Now: b.clock}), TempDir: dir, Now: b.clock, Version: "1.2.3"})))
 	t.Cleanup(server.Close)
 	b.environ = []string{"SLUICE_URL=" + server.URL, "SLUICE_TOKEN=x"}
 	return b

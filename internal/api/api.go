@@ -35,6 +35,8 @@ type Options struct {
 	Analytics Analytics
 	// Office keeps the books. Nil: the operations of settlement answer 503.
 	Office Office
+	// Webhooks say who is told of events. Nil: their operations answer 503.
+	Webhooks Webhooks
 	// Mailbox gives the addresses of reports. Nil: none are told.
 	Mailbox Mailbox
 	// Status describes the running server. Nil: only version and uptime are told.
@@ -190,5 +192,6 @@ func (s *server) register() {
 	s.registerPostbackAddress()
 	s.registerPayouts()
 	s.registerRates()
+	s.registerWebhooks()
 	s.registerStatus()
 }

@@ -51,6 +51,7 @@ func (s *server) config() huma.Config {
 				{Name: tagConversions, Description: "Orders, and whose they are."},
 				{Name: tagPayouts, Description: "What partners are owed and paid."},
 				{Name: tagRates, Description: "What one currency is worth in another."},
+				{Name: tagWebhooks, Description: "Who is told of conversions and payouts, and what could not be delivered."},
 				{Name: "Status", Description: "How the server is."},
 			},
 		},
@@ -84,7 +85,7 @@ func (s *server) schemaOf(v any) *huma.Schema {
 // always has.
 func (s *server) describeSchemas() {
 	schemas := s.api.OpenAPI().Components.Schemas.Map()
-	for _, all := range []map[string]words{schemaWords, moneyWords} {
+	for _, all := range []map[string]words{schemaWords, moneyWords, webhookWords} {
 		for name, w := range all {
 			schema := schemas[name]
 			if schema == nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	crand "crypto/rand"
 	"math/rand/v2"
 
 	"github.com/sluicehq/sluice/internal/ledger"
@@ -39,8 +40,16 @@ func (outgoing) Payout(w store.Writer, p ledger.Payout) error {
 
 // openCourier makes what delivers the outbox.
 func (a *App) openCourier(o *office) {
-	o.courier = webhook.New(webhook.Options{Store: o.store, Now: a.options.Now, Random: rand.Uint64, Logger: a.options.Logger,
-		Policy: webhook.Policy{AllowPrivate: a.config.Webhooks.AllowPrivate, AllowPlain: a.config.Webhooks.AllowPlain}})
+	o.courier = webhook.New(webhook.Options{Store: o.store, Now: a.options.Now, Random: rand.Uint64, Logger: a.options.Logger, Policy: a.webhookPolicy()})
+}
+
+// webhookDesk makes where operators say who is told.
+func (a *App) webhookDesk(o *office) *webhook.Desk {
+	return webhook.NewDesk(webhook.DeskOptions{Store: o.store, Policy: a.webhookPolicy(), Random: crand.Reader, Now: a.options.Now, Logger: a.options.Logger})
+}
+
+func (a *App) webhookPolicy() webhook.Policy {
+	return webhook.Policy{AllowPrivate: a.config.Webhooks.AllowPrivate, AllowPlain: a.config.Webhooks.AllowPlain}
 }
 
 // enqueue writes messages. The courier looks into the outbox every second.

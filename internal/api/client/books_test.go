@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"math/rand/v2"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/settlement"
 	"github.com/sluicehq/sluice/internal/store/sqlite"
+	"github.com/sluicehq/sluice/internal/webhook"
 )
 
 // noClicks knows none: coupons say whose an order is.
@@ -50,7 +52,8 @@ func connectBooks(t *testing.T) *client.Client {
 	must(t, err)
 	_, err = links.CreatePartner(t.Context(), boss, affiliate.Partner{Program: "acme", Code: "anna", Coupons: []string{"ANNA"}})
 	must(t, err)
-	server := httptest.NewServer(api.AsOperator(api.New(api.Options{Catalog: links, Accounts: account.Open(account.Options{Store: db}), Office: office, TempDir: dir})))
+	server := httptest.NewServer(api.AsOperator(api.New(api.Options{Catalog: links, Accounts: account.Open(account.Options{Store: db}), Office: office,
+		Webhooks: webhook.NewDesk(webhook.DeskOptions{Store: db, Random: crand.Reader, Now: time.Now}), TempDir: dir})))
 	t.Cleanup(server.Close)
 	return client.New(client.Options{BaseURL: server.URL})
 }
