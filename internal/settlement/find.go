@@ -90,7 +90,7 @@ func (o *Office) lookUp(ctx context.Context, wanted []search) (*findings, error)
 // lookUpVisits finds the other visits of a transaction's visitors.
 func (o *Office) lookUpVisits(ctx context.Context, s *search, found *findings) error {
 	since, until := s.span()
-	if s.decidedByOne(found, since) {
+	if s.decidedByOne(found) {
 		return nil
 	}
 	var visitors []affiliate.VisitorID
@@ -113,8 +113,9 @@ func (o *Office) lookUpVisits(ctx context.Context, s *search, found *findings) e
 }
 
 // decidedByOne says that the explicit click decides by itself, as it does nearly always:
-// the last one counts, and each report's is a valid one of the program inside the window.
-func (s *search) decidedByOne(found *findings, since time.Time) bool {
+// the last one counts, and each report's is a valid one of the program inside the report's
+// own window.
+func (s *search) decidedByOne(found *findings) bool {
 	if s.program.Settlement.Attribution.Model != affiliate.LastClick {
 		return false
 	}
@@ -125,7 +126,8 @@ func (s *search) decidedByOne(found *findings, since time.Time) bool {
 		}
 		id, err := affiliate.ParseClickID(r.ClickID)
 		t := found.clicks[id]
-		if err != nil || !t.Valid || t.Program != s.program.ID || t.At.Before(since) {
+		window := r.At.AddDate(0, 0, -s.program.Settlement.Attribution.WindowDays)
+		if err != nil || !t.Valid || t.Program != s.program.ID || t.At.Before(window) || t.At.After(r.At) {
 			return false
 		}
 	}
