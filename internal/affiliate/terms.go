@@ -143,7 +143,7 @@ type CommissionTerms struct {
 type Rate struct {
 	Event    string     `json:"event,omitempty"`    // "": any
 	Category string     `json:"category,omitempty"` // "": any
-	First    Customer   `json:"customer,omitempty"` // "": any
+	Customer Customer   `json:"customer,omitempty"` // "": any
 	Percent  Percentage `json:"percent,omitempty"`
 	Fixed    int64      `json:"fixed,omitempty"` // minor units a conversion
 	// Tiers replace Percent and Fixed from a partner's volume of the month on; by From, ascending.

@@ -138,8 +138,8 @@ func (t *CommissionTerms) validate(fs *faults, field string) {
 func (r *Rate) validate(fs *faults, field string) {
 	textFault(fs, field+".event", r.Event, wordBytesMax)
 	textFault(fs, field+".category", r.Category, wordBytesMax)
-	if !r.First.Valid() {
-		fs.add(field+".customer", "%q is not one of new, returning; leave it out for both", clip(string(r.First), 40))
+	if !r.Customer.Valid() {
+		fs.add(field+".customer", "%q is not one of new, returning; leave it out for both", clip(string(r.Customer), 40))
 	}
 	percentFault(fs, field+".percent", r.Percent)
 	amountFault(fs, field+".fixed", r.Fixed)

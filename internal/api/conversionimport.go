@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/postback"
 )
@@ -74,25 +73,12 @@ func (s *server) importConversions(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		r, w := humago.Unwrap(hc)
-		done, err := s.mayKeepFile()
-		if err != nil {
-			writeProblem(w, s.problemOf(ctx, err))
-			return
-		}
-		defer done()
-		file, err := s.receive(w, r)
-		if err != nil {
-			writeProblem(w, s.problemOf(ctx, err))
-			return
-		}
-		defer func() { _ = file.Close() }() // it was only read, and is gone already
+	return s.takeFile(ctx, func(w http.ResponseWriter, file io.Reader) {
 		i := &reportImport{server: s, office: office, told: s.Now(), events: &eventWriter{enc: json.NewEncoder(w), control: http.NewResponseController(w)}}
 		i.events.enc.SetEscapeHTML(false)
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		i.run(ctx, file, postback.Inbox{Program: program.ID, Currency: program.Settlement.Currency})
-	}}, nil
+	}), nil
 }
 
 // reportImport is one file on its way into the books.

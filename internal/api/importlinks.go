@@ -84,6 +84,18 @@ func (s *server) importLinks(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	return s.takeFile(ctx, func(w http.ResponseWriter, file io.Reader) {
+		source, err := linkfile.NewReader(linkfile.Format(in.Format), file, options)
+		if err != nil {
+			writeProblem(w, s.problemOf(ctx, fileError(err)))
+			return
+		}
+		s.runImport(ctx, w, options.Site, source, catalog.ImportOptions{SkipBad: in.SkipBad, Update: in.Update, DryRun: in.DryRun, Merge: mergeOf(source)})
+	}), nil
+}
+
+// takeFile answers with what work writes once the whole upload is there.
+func (s *server) takeFile(ctx context.Context, work func(w http.ResponseWriter, file io.Reader)) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
 		done, err := s.mayKeepFile()
@@ -98,13 +110,8 @@ func (s *server) importLinks(ctx context.Context, in *struct {
 			return
 		}
 		defer func() { _ = file.Close() }() // it was only read, and is gone already
-		source, err := linkfile.NewReader(linkfile.Format(in.Format), file, options)
-		if err != nil {
-			writeProblem(w, s.problemOf(ctx, fileError(err)))
-			return
-		}
-		s.runImport(ctx, w, options.Site, source, catalog.ImportOptions{SkipBad: in.SkipBad, Update: in.Update, DryRun: in.DryRun, Merge: mergeOf(source)})
-	}}, nil
+		work(w, file)
+	}}
 }
 
 // fileOptions are what a file needs to know of its site.

@@ -139,5 +139,13 @@ func Settle(f *Facts) Outcome {
 	return out
 }
 
+// since writes from when terms hold; those without a begin have always held.
+func since(t time.Time) string {
+	if t.IsZero() {
+		return "that have always held"
+	}
+	return "from " + moment(t)
+}
+
 // moment writes a time for an explanation.
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

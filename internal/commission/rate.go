@@ -37,7 +37,7 @@ func price(f *Facts, o *order, credits []credit, x *explanation) []earnings {
 				x.say("terms", "%s: no terms were in force at %s", c, moment(c.at))
 			} else {
 				e.from = terms.From
-				x.say("terms", "%s at %s: the terms of %s from %s", c, moment(c.at), owner, moment(terms.From))
+				x.say("terms", "%s at %s: the terms of %s %s", c, moment(c.at), owner, since(terms.From))
 			}
 			f.earn(o, c, &e, x)
 			known[key] = e
@@ -121,7 +121,7 @@ func (f *Facts) customer(o *order) affiliate.Customer {
 func fits(r *affiliate.Rate, o *order, customer affiliate.Customer) bool {
 	return (r.Event == "" || r.Event == o.told.event) &&
 		(r.Category == "" || r.Category == o.told.category) &&
-		(r.First == affiliate.AnyCustomer || r.First == customer)
+		(r.Customer == affiliate.AnyCustomer || r.Customer == customer)
 }
 
 // rate applies one rate: percentage of what is left of the order, the fixed amount in the same
@@ -162,7 +162,7 @@ func reached(tiers []affiliate.Tier, volume int64) *affiliate.Tier {
 
 func conditions(r *affiliate.Rate) string {
 	var all []string
-	for _, c := range [][2]string{{"event", r.Event}, {"category", r.Category}, {"customer", string(r.First)}} {
+	for _, c := range [][2]string{{"event", r.Event}, {"category", r.Category}, {"customer", string(r.Customer)}} {
 		if c[1] != "" {
 			all = append(all, fmt.Sprintf("%s %q", c[0], c[1]))
 		}

@@ -30,7 +30,7 @@ func TestRates(t *testing.T) {
 	earn := func(n int64) map[string]int64 { return map[string]int64{"c1": n} }
 	shop := rates(
 		affiliate.Rate{Event: "sale", Category: "shoes", Percent: 120_000},
-		affiliate.Rate{Event: "sale", First: affiliate.NewCustomer, Percent: 100_000},
+		affiliate.Rate{Event: "sale", Customer: affiliate.NewCustomer, Percent: 100_000},
 		affiliate.Rate{Event: "sale", Percent: 50_000},
 		affiliate.Rate{Event: "lead", Fixed: 250},
 	)

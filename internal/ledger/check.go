@@ -10,7 +10,7 @@ import (
 
 // Limits of one posting.
 const (
-	EntriesMax   = 10_000
+	EntriesMax   = 1_000
 	NameBytesMax = 512   // of an id or a subject
 	NoteBytesMax = 2_000 // of a note; an author and a reason have as many at most
 
@@ -101,7 +101,7 @@ func (e Entry) fault(gain Kind) string {
 	return ""
 }
 
-// addTo adds without a limit: 10,000 amounts of 15 digits are more than 64 bits hold.
+// addTo adds without a limit: a sum is judged before it is known to be small.
 func addTo(sums map[affiliate.Currency]*big.Int, currency affiliate.Currency, minor int64) {
 	sum := sums[currency]
 	if sum == nil {

@@ -145,8 +145,7 @@ func putPayout(w store.Writer, p *ledger.Payout, postings ...ledger.Posting) err
 	return err
 }
 
-// ApprovePayout lets a draft be sent, ConfirmSent says that it was, and UndoPayout takes
-// a payout back by a counter-entry.
+// ApprovePayout lets a draft be sent.
 func (o *Office) ApprovePayout(ctx context.Context, id, approver string) (ledger.Payout, error) {
 	return o.movePayout(ctx, id, func(w store.Writer, p *ledger.Payout) ([]ledger.Posting, error) {
 		programs := &programs{documents: w.Documents()}
@@ -159,17 +158,19 @@ func (o *Office) ApprovePayout(ctx context.Context, id, approver string) (ledger
 	})
 }
 
-// ConfirmSent says that an approved payout was transferred.
-func (o *Office) ConfirmSent(ctx context.Context, id string) (ledger.Payout, error) {
+// SendPayout says that an approved payout was transferred; author says so.
+func (o *Office) SendPayout(ctx context.Context, id, author string) (ledger.Payout, error) {
 	return o.movePayout(ctx, id, func(_ store.Writer, p *ledger.Payout) (_ []ledger.Posting, err error) {
 		if *p, err = p.Send(o.now()); err != nil {
 			return nil, err
 		}
-		return []ledger.Posting{p.Settle()}, nil
+		settled := p.Settle()
+		settled.Author = author
+		return []ledger.Posting{settled}, nil
 	})
 }
 
-// UndoPayout takes a payout back: its amount is owed again.
+// UndoPayout takes a payout back by a counter-entry: its amount is owed again.
 func (o *Office) UndoPayout(ctx context.Context, id, author, note string) (ledger.Payout, error) {
 	return o.movePayout(ctx, id, func(_ store.Writer, p *ledger.Payout) (_ []ledger.Posting, err error) {
 		if *p, err = p.TakeBack(o.now()); err != nil {

@@ -217,15 +217,3 @@ func statementLine(p *ledger.Posting, account ledger.Account, currency affiliate
 	}
 	return line, ok
 }
-
-// SendPayout is ConfirmSent with the name of who says so.
-func (o *Office) SendPayout(ctx context.Context, id, author string) (ledger.Payout, error) {
-	return o.movePayout(ctx, id, func(_ store.Writer, p *ledger.Payout) (_ []ledger.Posting, err error) {
-		if *p, err = p.Send(o.now()); err != nil {
-			return nil, err
-		}
-		settled := p.Settle()
-		settled.Author = author
-		return []ledger.Posting{settled}, nil
-	})
-}

@@ -43,6 +43,9 @@ func (o *Office) Rule(ctx context.Context, conversion string, ruling commission.
 		if len(rulings) >= rulingsMax {
 			return affiliate.Errorf(affiliate.TooLarge, "there are %d decisions about the conversion %s already", len(rulings), conversion)
 		}
+		if n := len(rulings); n > 0 && !ruling.At.After(rulings[n-1].At) {
+			ruling.At = rulings[n-1].At.Add(time.Millisecond) // of two decisions the one that was made later decides
+		}
 		c.Rulings = encode(append(rulings, ruling))
 		if err := w.Books().PutConversion(c); err != nil { // settle reads it
 			return err

@@ -192,9 +192,9 @@ func TestFromClickToPaidToClawback(t *testing.T) {
 	}
 	_, err = b.ApprovePayout(t.Context(), drafts[0].ID, "carl")
 	check(t, err)
-	_, err = b.ConfirmSent(t.Context(), drafts[0].ID)
+	_, err = b.SendPayout(t.Context(), drafts[0].ID, "carl")
 	check(t, err)
-	if _, err := b.ConfirmSent(t.Context(), drafts[0].ID); err == nil {
+	if _, err := b.SendPayout(t.Context(), drafts[0].ID, "carl"); err == nil {
 		t.Error("a payout was sent twice")
 	}
 	if got := b.owns(ledger.PaidOut("shop", "anna")); got != 3000 {

@@ -171,18 +171,15 @@ type LedgerReader interface {
 	Trial() ([]affiliate.Money, error)
 }
 
-// EntriesMax is how many entries a posting may have.
-const EntriesMax = 1000
-
-// CheckPosting says why a posting cannot be kept, as Invalid: it needs an ID and entries
+// CheckPosting says why no engine can keep a posting, as Invalid; what it means is ledger's to check: it needs an ID and entries
 // whose amounts sum to zero in each currency. Engines ask before they write, because
 // what the ledger has it keeps.
 func CheckPosting(p *ledger.Posting) error {
 	if p.ID == "" {
 		return affiliate.Errorf(affiliate.Invalid, "a posting about %q has no id", p.Subject)
 	}
-	if n := len(p.Entries); n == 0 || n > EntriesMax {
-		return affiliate.Errorf(affiliate.Invalid, "the posting %q has %d entries; it must have 1 to %d", p.ID, n, EntriesMax)
+	if n := len(p.Entries); n == 0 || n > ledger.EntriesMax {
+		return affiliate.Errorf(affiliate.Invalid, "the posting %q has %d entries; it must have 1 to %d", p.ID, n, ledger.EntriesMax)
 	}
 	sums := map[affiliate.Currency]int64{}
 	for _, e := range p.Entries {
@@ -203,7 +200,7 @@ func CheckPosting(p *ledger.Posting) error {
 }
 
 // amountEnd is the first amount with more than affiliate.AmountDigitsMax digits, small
-// enough that EntriesMax of them fit into 64 bits.
+// enough that ledger.EntriesMax of them fit into 64 bits.
 const amountEnd = 1_000_000_000_000_000
 
 // Rejection is a report that was not taken in.

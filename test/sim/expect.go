@@ -273,7 +273,7 @@ func (s *shop) earned(x *expectation, terms *affiliate.CommissionTerms) int64 {
 		return 0
 	}
 	for _, r := range terms.Rates {
-		if r.Event != "" && r.Event != x.event || r.Category != "" && r.Category != x.category || r.First != "" && r.First != x.customer {
+		if r.Event != "" && r.Event != x.event || r.Category != "" && r.Category != x.category || r.Customer != "" && r.Customer != x.customer {
 			continue
 		}
 		n := halfEven(big.NewRat(x.left*int64(r.Percent), int64(affiliate.Whole))) + x.part(r.Fixed)

@@ -104,7 +104,7 @@ func (w *world) onPayout(s *shop, id string) {
 		return w.moved(ctx, s, id, p, err, ledger.PayoutUndone, ledger.PayoutDraft, ledger.PayoutApproved, ledger.PayoutSent)
 	}
 	send := func(ctx context.Context) error {
-		p, err := w.office.ConfirmSent(ctx, id)
+		p, err := w.office.SendPayout(ctx, id, "carl")
 		return w.moved(ctx, s, id, p, err, ledger.PayoutSent, ledger.PayoutApproved)
 	}
 	step("payout undone", 5, undo)

@@ -65,7 +65,7 @@ func (w *world) newTerms(s *shop, from time.Time) affiliate.CommissionTerms {
 		t.Rates = append(t.Rates, affiliate.Rate{Category: "books", Percent: w.percent()})
 	}
 	if w.chance(20) {
-		t.Rates = append(t.Rates, affiliate.Rate{First: affiliate.NewCustomer, Percent: w.percent(), Fixed: 150})
+		t.Rates = append(t.Rates, affiliate.Rate{Customer: affiliate.NewCustomer, Percent: w.percent(), Fixed: 150})
 	}
 	if w.chance(20) {
 		t.Rates = append(t.Rates, affiliate.Rate{Event: "lead", Fixed: 333})

@@ -1,11 +1,7 @@
 package client
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -70,29 +66,8 @@ func (c *Client) ImportConversions(ctx context.Context, file io.Reader, o Conver
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
-	decoder := json.NewDecoder(bufio.NewReader(response.Body))
-	for {
-		var event api.ConversionImportEvent
-		err := decoder.Decode(&event)
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, errors.New("the server stopped before the import was done; look at its log, and import the file again: what was taken counts once")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("the server's answer cannot be read: %w", err)
-		}
-		switch {
-		case event.Report != nil:
-			return event.Report, nil
-		case event.Error != nil:
-			return nil, errorOfProblem(event.Error)
-		case event.Bad != nil && o.Bad != nil:
-			if err := o.Bad(*event.Bad); err != nil {
-				return nil, err
-			}
-		case event.Progress != nil && o.Progress != nil:
-			o.Progress(*event.Progress)
-		}
-	}
+	return followImport[api.ConversionImportReport](response.Body, o.Bad, o.Progress,
+		"the server stopped before the import was done; look at its log, and import the file again: what was taken counts once")
 }
 
 // RejectionFilter chooses rejections; what is empty chooses all.

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,29 +120,8 @@ func (c *Client) ImportLinks(ctx context.Context, file io.Reader, o ImportOption
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
-	decoder := json.NewDecoder(bufio.NewReader(response.Body))
-	for {
-		var event api.ImportEvent
-		err := decoder.Decode(&event)
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, errors.New("the server stopped before the import was done; look at its log, and list the links to see whether they are there")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("the server's answer cannot be read: %w", err)
-		}
-		switch {
-		case event.Report != nil:
-			return event.Report, nil
-		case event.Error != nil:
-			return nil, errorOfProblem(event.Error)
-		case event.Bad != nil && o.Bad != nil:
-			if err := o.Bad(*event.Bad); err != nil {
-				return nil, err
-			}
-		case event.Progress != nil && o.Progress != nil:
-			o.Progress(*event.Progress)
-		}
-	}
+	return followImport[api.ImportReport](response.Body, o.Bad, o.Progress,
+		"the server stopped before the import was done; look at its log, and list the links to see whether they are there")
 }
 
 // ExportLinks writes the links of a site, or of all when it is "", as a file. With

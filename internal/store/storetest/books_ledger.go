@@ -166,7 +166,7 @@ func testBadPostings(t *testing.T, s *suite) {
 	}{
 		{"no id", posting("", day, "s", move("a", "b", 1))},
 		{"no entries", posting("p", day, "s", nil)},
-		{"too many entries", posting("p", day, "s", many(store.EntriesMax+2))},
+		{"too many entries", posting("p", day, "s", many(ledger.EntriesMax+2))},
 		{"not zero", posting("p", day, "s", move("a", "b", 1)[:1])},
 		{"zero only across currencies", posting("p", day, "s", []ledger.Entry{{Account: "a", Amount: eur(1)}, {Account: "b", Amount: affiliate.Money{Minor: -1, Currency: "USD"}}})},
 		{"no account", posting("p", day, "s", move("a", "", 1))},
@@ -185,16 +185,16 @@ func testBadPostings(t *testing.T, s *suite) {
 	}
 	s.update(func(w store.Writer) error {
 		for i := range 18 {
-			if _, err := w.Books().Post([]ledger.Posting{posting(fmt.Sprint(i), day, "s", many(store.EntriesMax))}); err != nil {
+			if _, err := w.Books().Post([]ledger.Posting{posting(fmt.Sprint(i), day, "s", many(ledger.EntriesMax))}); err != nil {
 				return err
 			}
 		}
 		held, err := w.Books().Balance("b", time.Time{})
-		wantSame(t, "a large balance", held, []affiliate.Money{eur(18 * store.EntriesMax / 2 * most)})
+		wantSame(t, "a large balance", held, []affiliate.Money{eur(18 * ledger.EntriesMax / 2 * most)})
 		if err != nil {
 			return err
 		}
-		_, err = w.Books().Post([]ledger.Posting{posting("fits", day, "s", move("c", "d", 1)), posting("beyond", day, "s", many(store.EntriesMax))})
+		_, err = w.Books().Post([]ledger.Posting{posting("fits", day, "s", move("c", "d", 1)), posting("beyond", day, "s", many(ledger.EntriesMax))})
 		wantCode(t, err, affiliate.Invalid)
 		wantPostings(t, reader{w}, "after one beyond 64 bits", store.PostingQuery{Limit: 1}, "17")
 		if _, err := w.Books().Post([]ledger.Posting{posting("back", day, "s", move("b", "a", most))}); err != nil {
