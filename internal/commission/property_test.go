@@ -261,3 +261,12 @@ func TestAmountMaxIsTheReportsOwn(t *testing.T) {
 		t.Errorf("%s, %v", m, err)
 	}
 }
+
+func TestTermsWithoutABeginAreSaidToHaveAlwaysHeld(t *testing.T) {
+	if got := since(time.Time{}); got != "that have always held" {
+		t.Errorf("explained as %q", got)
+	}
+	if got := since(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)); got != "from 2026-12-01 00:00:00 UTC" {
+		t.Errorf("explained as %q", got)
+	}
+}

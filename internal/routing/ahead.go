@@ -28,7 +28,7 @@ func (a *Ahead) Add(host, path string) {
 	if a.table.base.mask == 0 {
 		return
 	}
-	if !a.known || host != a.host {
+	if host != a.host {
 		a.find(host)
 	}
 	if slug, ok := strings.CutPrefix(path, a.prefix); ok && a.known {
