@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -51,8 +52,8 @@ func TestCheck(t *testing.T) {
 		{"the largest", func(p *Posting) { p.Entries = long }, ""},
 		{"an order needs no author", func(p *Posting) { p.Why, p.Author, p.Note = Accrued, "", "" }, ""},
 
-		{"too many entries", func(p *Posting) { p.Entries = tooLong }, "10002 entries"},
-		{"more than 64 bits off", func(p *Posting) { p.Entries = heap }, "EUR sum to 9999999999999990000"},
+		{"too many entries", func(p *Posting) { p.Entries = tooLong }, fmt.Sprintf("%d entries", EntriesMax+2)},
+		{"off by as much as can be", func(p *Posting) { p.Entries = heap }, fmt.Sprintf("EUR sum to %d", EntriesMax*amountMax)},
 		{"no entries", func(p *Posting) { p.Entries = nil }, "0 entries"},
 		{"one entry", func(p *Posting) { p.Entries = p.Entries[:1] }, "1 entries"},
 		{"a cent is missing", func(p *Posting) { p.Entries[0].Amount.Minor-- }, "sum to -1 minor"},
