@@ -6,12 +6,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const program = process.env.SLUICE_BIN ?? fileURLToPath(new URL('../../bin/sluice', import.meta.url))
+// The same program on a clock that jumps when it is told to: test/walk.
+const walker = process.env.SLUICE_WALK ?? fileURLToPath(new URL('../../bin/walk', import.meta.url))
 
-/** start runs the server and returns its addresses and a way to stop it. */
-export async function start() {
+/** start runs the server and returns its addresses and a way to stop it. With walk its clock can be moved ahead. */
+export async function start({ walk = false } = {}) {
   if (!existsSync(program)) throw new Error(`there is no ${program}; run make build first, or name the program in SLUICE_BIN`)
   const data = mkdtempSync(join(tmpdir(), 'sluice-browser-'))
-  const server = spawn(program, ['serve', '--data', data, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const server = walk
+    ? spawn(walker, [data], { stdio: ['pipe', 'pipe', 'pipe'] })
+    : spawn(program, ['serve', '--data', data, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
   server.stderr.on('data', (piece) => (said += piece))
   const login = await new Promise((resolve, reject) => {
@@ -30,5 +34,14 @@ export async function start() {
     await ended
     rmSync(data, { recursive: true, force: true })
   }
-  return { data, login, dashboard, links, stop, program }
+  let ahead = 0
+  /** later moves the server's clock ahead by days. */
+  const later = async (days) => {
+    const told = said.length
+    server.stdin.write(`${days * 24}h\n`)
+    ahead += days * 86_400_000
+    while (!said.slice(told).includes('clock ')) await new Promise((go) => setTimeout(go, 10))
+  }
+  const now = () => Date.now() + ahead
+  return { later, now, said: () => said, data, login, dashboard, links, stop, program }
 }
