@@ -305,6 +305,7 @@ func TestErrorsOfTheTaker(t *testing.T) {
 		{affiliate.Errorf(affiliate.Invalid, "no rate for USD"), 400, ReportInvalid},
 		{affiliate.Errorf(affiliate.Forbidden, "the program is closed"), 403, ReportForbidden},
 		{fmt.Errorf("take: %w", affiliate.Errorf(affiliate.Conflict, "x")), 409, ReportConflict},
+		{&affiliate.Error{Code: affiliate.Conflict, Message: "x", Faults: []affiliate.Fault{{Field: "status", Message: "y"}}}, 409, TransitionRefused},
 		{&Refusal{Reason: ReportConflict, Field: "txid", Message: "x"}, 409, ReportConflict},
 	} {
 		s := serve(t, &recorder{err: c.err})

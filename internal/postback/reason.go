@@ -60,6 +60,7 @@ const (
 	ReportInvalid       Reason = "report_invalid"
 	ReportForbidden     Reason = "report_forbidden"
 	ReportConflict      Reason = "report_conflict"
+	TransitionRefused   Reason = "transition_not_allowed"
 	Unavailable         Reason = "unavailable"
 )
 
@@ -82,6 +83,7 @@ var statuses = map[Reason]int{
 	PayoutUntrusted:     http.StatusForbidden,
 	ReportForbidden:     http.StatusForbidden,
 	ReportConflict:      http.StatusConflict,
+	TransitionRefused:   http.StatusConflict,
 	Unavailable:         http.StatusServiceUnavailable,
 }
 
@@ -127,6 +129,10 @@ func refusalOf(err error) (r *Refusal, own bool) {
 		return r, false
 	}
 	var reason Reason
+	var told *affiliate.Error
+	if errors.As(err, &told) && told.Code == affiliate.Conflict && len(told.Faults) == 1 && told.Faults[0].Field == "status" {
+		return refuse(TransitionRefused, "status", "%s", told.Message), false
+	}
 	switch affiliate.CodeOf(err) {
 	case affiliate.Invalid, affiliate.NotFound, affiliate.TooLarge:
 		reason = ReportInvalid

@@ -196,6 +196,10 @@ func (o *Office) prepare(r reader, group []*delivery) error {
 
 // takeIn writes the reports and settles what they are about.
 func (o *Office) takeIn(w store.Writer, group []*delivery, found *findings) error {
+	group, err := refuseTransitions(w.Books(), group)
+	if err != nil || len(group) == 0 {
+		return err
+	}
 	batch := make([]store.Report, len(group))
 	for i, d := range group {
 		batch[i] = store.Report{Report: d.report, Digest: d.digest}

@@ -247,6 +247,20 @@ func said(r *affiliate.Report) string {
 	return string(b)
 }
 
+// isPast says whether a report speaks of approval after a reversal that the books know: it
+// is refused, since nothing leads there.
+func (st *story) isPast(r *affiliate.Report, now time.Time) bool {
+	mode := st.Settlement.Duplicates
+	if r.Status != affiliate.ReportApproved && r.Status != affiliate.ReportPaid || mode != affiliate.RejectDuplicates && mode != affiliate.ByEvent {
+		return false
+	}
+	at := r.At
+	if at.IsZero() {
+		at = now
+	}
+	return st.ruled || slices.ContainsFunc(st.sent, func(s affiliate.Report) bool { return s.Status == affiliate.ReportReversed && s.At.Before(at) })
+}
+
 // deliver sends a report until it is acknowledged.
 func (w *world) deliver(ctx context.Context, st *story, r affiliate.Report) error {
 	if w.now.Before(w.clicks.blind) && st.waitsForSight(w) {
@@ -257,6 +271,10 @@ func (w *world) deliver(ctx context.Context, st *story, r affiliate.Report) erro
 	receipt, err := w.office.Take(ctx, r)
 	if errors.Is(err, errFull) {
 		w.on(w.now.Add(time.Minute), "again", func(ctx context.Context) error { return w.deliver(ctx, st, r) })
+		return w.check(ctx, st)
+	}
+	if affiliate.CodeOf(err) == affiliate.Conflict && st.isPast(&r, before) {
+		st.wait--
 		return w.check(ctx, st)
 	}
 	if err != nil {
