@@ -35,6 +35,7 @@ type Facts struct {
 	// program's.
 	PartnerTerms map[string][]affiliate.CommissionTerms
 	Rulings      []Ruling
+	Payments     []Payment // what payouts paid of it, in their order
 	// Volume is what each partner brought in the calendar month (UTC) of the order, before
 	// it, in minor units; ours is that of "".
 	Volume map[string]int64
@@ -69,7 +70,7 @@ const (
 
 // Outcome is what a conversion should be.
 type Outcome struct {
-	State affiliate.State // never Paid: that is said by the ledger, or by the network
+	State affiliate.State // Paid is said by the ledger alone: a payout was sent
 	Order affiliate.Money // what the order amounts to, reversals taken off
 	At    time.Time       // of the order; of the first report while the order is not known
 	// Shares are what partners (or we, as Partner "") should have: none of zero, by the
@@ -135,6 +136,7 @@ func Settle(f *Facts) Outcome {
 		timing := decide(f, o, rulings, priced, x)
 		out.State, out.Due, out.Held = timing.state, timing.due, timing.held
 	}
+	settlePayments(f.Payments, &out, x)
 	out.Steps = x.steps
 	return out
 }

@@ -68,3 +68,13 @@ const (
 func PostingID(subject string, revision int64) string {
 	return subject + "/" + strconv.FormatInt(revision, 10)
 }
+
+// Touches says whether the posting moves an account in a currency.
+func (p *Posting) Touches(account Account, currency affiliate.Currency) bool {
+	for _, e := range p.Entries {
+		if e.Account == account && e.Amount.Currency == currency {
+			return true
+		}
+	}
+	return false
+}

@@ -154,3 +154,6 @@ func (p Payout) posting(revision int64, why Why, at time.Time, author string, fr
 		Entries: []Entry{{from(p.Program, p.Partner), opposite(p.Amount)}, {to(p.Program, p.Partner), p.Amount}},
 	}
 }
+
+// PayoutOf returns the id of the payout that a subject stands for, if it does.
+func PayoutOf(subject string) (id string, ok bool) { return strings.CutPrefix(subject, "payout:") }

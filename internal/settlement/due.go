@@ -2,6 +2,7 @@ package settlement
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/store"
@@ -11,16 +12,15 @@ import (
 const dueMax = 200
 
 // RunDue settles what the clock has made due: holds that have ended, locks that have come,
-// and clicks to look for again. It returns how many conversions it has looked at. The
-// moments are stored, so nothing is missed by an outage, only late.
+// and clicks to look for again; and what payouts have paid since. It returns how many
+// conversions it has looked at. The moments are stored, so nothing is missed by an outage,
+// only late.
 func (o *Office) RunDue(ctx context.Context) (settled int, err error) {
-	for {
-		n, err := o.runDue(ctx)
-		settled += n
-		if err != nil || n < dueMax {
-			return settled, err
-		}
+	for n := dueMax; n == dueMax && err == nil; settled += n {
+		n, err = o.runDue(ctx)
 	}
+	told, failed := o.runPayments(ctx)
+	return settled + told, errors.Join(err, failed)
 }
 
 func (o *Office) runDue(ctx context.Context) (n int, err error) {

@@ -23,6 +23,8 @@ type evidence struct {
 	Counted      bool             `json:"counted,omitempty"`
 	Volume       map[string]int64 `json:"volume,omitempty"`
 	OrdersBefore int              `json:"orders_before,omitempty"`
+	// Payments are those of one conversion, unlike all else.
+	Payments []commission.Payment `json:"payments,omitempty"`
 
 	facts    commission.Facts
 	lacking  bool // a click that the reports name is not known

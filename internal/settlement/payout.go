@@ -160,34 +160,34 @@ func (o *Office) ApprovePayout(ctx context.Context, id, approver string) (ledger
 
 // SendPayout says that an approved payout was transferred; author says so.
 func (o *Office) SendPayout(ctx context.Context, id, author string) (ledger.Payout, error) {
-	return o.movePayout(ctx, id, func(_ store.Writer, p *ledger.Payout) (_ []ledger.Posting, err error) {
+	return o.movePayout(ctx, id, func(w store.Writer, p *ledger.Payout) (_ []ledger.Posting, err error) {
 		if *p, err = p.Send(o.now()); err != nil {
 			return nil, err
 		}
 		settled := p.Settle()
 		settled.Author = author
-		return []ledger.Posting{settled}, nil
+		return []ledger.Posting{settled}, tellConversions(w, p)
 	})
 }
 
 // UndoPayout takes a payout back by a counter-entry: its amount is owed again.
 func (o *Office) UndoPayout(ctx context.Context, id, author, note string) (ledger.Payout, error) {
-	return o.movePayout(ctx, id, func(_ store.Writer, p *ledger.Payout) (_ []ledger.Posting, err error) {
+	return o.movePayout(ctx, id, func(w store.Writer, p *ledger.Payout) (undo []ledger.Posting, err error) {
 		if *p, err = p.TakeBack(o.now()); err != nil {
 			return nil, err
 		}
-		return []ledger.Posting{p.Undo(author, note)}, nil
+		undo = []ledger.Posting{p.Undo(author, note)}
+		if p.Sent.IsZero() {
+			return undo, nil
+		}
+		return undo, tellConversions(w, p)
 	})
 }
 
 func (o *Office) movePayout(ctx context.Context, id string, move func(store.Writer, *ledger.Payout) ([]ledger.Posting, error)) (p ledger.Payout, err error) {
 	err = o.options.Store.Update(ctx, func(w store.Writer) error {
-		d, err := w.Documents().Get(store.Payout, id)
-		if err != nil {
+		if p, err = payoutOf(updating(w), id); err != nil {
 			return err
-		}
-		if err := json.Unmarshal(d.Body, &p); err != nil {
-			return fmt.Errorf("the stored payout %s: %w", id, err)
 		}
 		postings, err := move(w, &p)
 		if err != nil {

@@ -143,6 +143,9 @@ func (o *Office) Explain(ctx context.Context, conversion string) (x Explanation,
 		if err := decode(c.Rulings, &facts.Rulings); err != nil {
 			return err
 		}
+		if facts.Payments, err = paymentsOf(&c); err != nil {
+			return err
+		}
 		out := commission.Settle(&facts)
 		x.Path, x.Rulings, x.Shares, x.Steps = e.Path, facts.Rulings, out.Shares, out.Steps
 		x.Postings, err = r.books.Postings(store.PostingQuery{Subject: c.ID, Limit: postingsMax})

@@ -107,8 +107,12 @@ func (o *Office) settleOne(w store.Writer, p *affiliate.Program, e *evidence, or
 	if err := decode(c.Rulings, &facts.Rulings); err != nil {
 		return err
 	}
+	var err error
+	if facts.Payments, err = paymentsOf(c); err != nil {
+		return err
+	}
 	out := commission.Settle(&facts)
-	describe(c, &out, e)
+	describe(c, &out, e, facts.Payments)
 	if e.lacking {
 		c.Due = sooner(out.Due, nextLook(lastTaken(facts.Reports), facts.Now))
 	}
@@ -170,9 +174,11 @@ func sooner(a, b time.Time) time.Time {
 }
 
 // describe writes an outcome into the conversion.
-func describe(c *store.Conversion, out *commission.Outcome, e *evidence) {
+func describe(c *store.Conversion, out *commission.Outcome, e *evidence, payments []commission.Payment) {
+	kept := *e
+	kept.Payments = payments
 	c.State, c.At, c.Due, c.Order, c.Flagged = out.State, out.At, out.Due, out.Order, out.Held || out.Flagged
-	c.Shares, c.Path, c.Evidence = encode(out.Shares), encode(e.Path), encode(e)
+	c.Shares, c.Path, c.Evidence = encode(out.Shares), encode(e.Path), encode(kept)
 	c.Visitor, c.Customer = e.visitor, e.customer
 	c.Partner, c.ClickID, c.ClickAt, c.Link, c.Page, c.Variant, c.Sub1 = "", "", time.Time{}, 0, "", "", ""
 	var largest *commission.Share

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -363,6 +364,68 @@ func TestBadReportsAreRefused(t *testing.T) {
 		found, err := r.Books().FindConversions(store.ConversionQuery{Limit: 10})
 		if len(found) > 0 {
 			t.Errorf("something was kept: %+v", found)
+		}
+		return err
+	}))
+}
+
+// What a payout pays becomes paid, by the clock's next turn; a payout that comes back makes
+// it approved again, and the next one pays it.
+func TestPayoutsMakePaid(t *testing.T) {
+	b := newBench(t, shop(nil))
+	states := func(want ...affiliate.State) {
+		t.Helper()
+		_, err := b.RunDue(t.Context())
+		check(t, err)
+		all, err := b.Conversions(t.Context(), ConversionQuery{Program: "shop", Limit: 10})
+		check(t, err)
+		slices.SortFunc(all, func(x, y Conversion) int { return strings.Compare(x.Tx, y.Tx) })
+		var have []affiliate.State
+		for i := range all {
+			have = append(have, all[i].State)
+		}
+		if !slices.Equal(have, want) {
+			t.Fatalf("the conversions are %v, want %v", have, want)
+		}
+	}
+	pay := func(want int64) string {
+		t.Helper()
+		drafts, err := b.RunPayouts(t.Context(), "shop", "berta")
+		check(t, err)
+		if len(drafts) != 1 || drafts[0].Amount != *euros(want) {
+			t.Fatalf("the drafts are %+v, want one of %d", drafts, want)
+		}
+		_, err = b.ApprovePayout(t.Context(), drafts[0].ID, "carl")
+		check(t, err)
+		_, err = b.SendPayout(t.Context(), drafts[0].ID, "carl")
+		check(t, err)
+		return drafts[0].ID
+	}
+	order := func(tx string, minor int64) {
+		t.Helper()
+		b.take(affiliate.Report{Tx: tx, ClickID: b.click(1, "anna").String(), Amount: euros(minor)})
+	}
+	order("a", 50_000)
+	order("b", 70_000)
+	b.wait(40)
+	states(affiliate.Approved, affiliate.Approved)
+	first := pay(12_000)
+	order("c", 90_000)
+	states(affiliate.Paid, affiliate.Paid, affiliate.Pending)
+	b.take(affiliate.Report{Tx: "b", Status: affiliate.ReportReversed})
+	states(affiliate.Paid, affiliate.Reversed, affiliate.Pending)
+	b.wait(40)
+	pay(2_000) // 90.00 less the 70.00 that were paid for b
+	states(affiliate.Paid, affiliate.Reversed, affiliate.Paid)
+	_, err := b.UndoPayout(t.Context(), first, "berta", "the bank sent it back")
+	check(t, err)
+	states(affiliate.Approved, affiliate.Reversed, affiliate.Paid)
+	pay(12_000)
+	states(affiliate.Paid, affiliate.Reversed, affiliate.Paid)
+	check(t, b.store.View(t.Context(), func(r store.Reader) error {
+		left, err := r.Documents().List(store.PayoutNews, "")
+		if len(left) > 0 {
+			t.Errorf("%d payouts are still to be told", len(left))
 		}
 		return err
 	}))

@@ -81,6 +81,8 @@ const (
 	Request Kind = "request" // key: actor and idempotency key
 	Payout  Kind = "payout"  // key: program/id
 	Rate    Kind = "rate"    // key: from/to/date
+	// PayoutNews stands for a payout that conversions are still to learn of; key: as Payout.
+	PayoutNews Kind = "payout_news"
 	// Endpoint is where events are sent; key: webhook/id, or postback/program/partner.
 	Endpoint Kind = "endpoint"
 )

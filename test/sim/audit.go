@@ -98,6 +98,9 @@ func (w *world) auditShop(ctx context.Context, s *shop) error {
 			return fmt.Errorf("the transaction %s was reported and is no conversion", name)
 		}
 	}
+	if err := w.auditPayments(ctx, s, all); err != nil {
+		return err
+	}
 	return w.auditBalances(ctx, s, all)
 }
 

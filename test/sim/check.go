@@ -200,14 +200,14 @@ func (w *world) checkState(x *expectation, c *store.Conversion, rulings []commis
 		}
 		return nil
 	case last != nil && last.Do == commission.Approve:
-		if c.State != affiliate.Approved {
+		if c.State != affiliate.Approved && c.State != affiliate.Paid {
 			return illegal("though a person approved it")
 		}
 		return nil
 	}
 	moment := x.approval(rulings)
 	switch c.State {
-	case affiliate.Approved:
+	case affiliate.Approved, affiliate.Paid:
 		if moment.IsZero() || moment.After(w.now) {
 			return illegal("before its time")
 		}

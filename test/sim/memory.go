@@ -31,6 +31,7 @@ type memory struct {
 	postings    []ledger.Posting
 	postingIDs  map[string]int
 	ofSubject   map[string][]int
+	ofAccount   map[ledger.Account][]int
 	balances    ledger.Balances
 }
 
@@ -47,7 +48,7 @@ func newMemory() *memory {
 	return &memory{
 		documents: map[store.Kind]*shelf{}, digests: map[string]string{}, reports: map[transaction][]affiliate.Report{},
 		conversions: map[string]*store.Conversion{}, ofTx: map[transaction][]string{}, ofProgram: map[string][]string{}, due: map[string]time.Time{},
-		postingIDs: map[string]int{}, ofSubject: map[string][]int{}, balances: ledger.Balances{},
+		postingIDs: map[string]int{}, ofSubject: map[string][]int{}, ofAccount: map[ledger.Account][]int{}, balances: ledger.Balances{},
 	}
 }
 
@@ -143,8 +144,20 @@ func (d documents) Put(kind store.Kind, doc store.Document) error {
 	return nil
 }
 
-func (d documents) Delete(store.Kind, string) error {
-	panic("BUG: the simulation deletes no documents")
+func (d documents) Delete(kind store.Kind, key string) error {
+	before, err := d.Get(kind, key)
+	if err != nil {
+		return err
+	}
+	s := d.m.documents[kind]
+	delete(s.bodies, key)
+	at, _ := slices.BinarySearch(s.keys, key)
+	s.keys = slices.Delete(s.keys, at, at+1)
+	d.m.back(func() {
+		s.bodies[key] = before
+		s.keys = slices.Insert(s.keys, at, key)
+	})
+	return nil
 }
 func (d documents) Sweep(time.Time) (int64, error) { panic("BUG: the simulation sweeps no documents") }
 

@@ -36,6 +36,11 @@ func (b books) Post(batch []ledger.Posting) (added int, err error) {
 		}
 		b.m.postingIDs[p.ID] = len(b.m.postings)
 		b.m.ofSubject[p.Subject] = append(b.m.ofSubject[p.Subject], len(b.m.postings))
+		for _, e := range p.Entries {
+			if of := b.m.ofAccount[e.Account]; len(of) == 0 || of[len(of)-1] != len(b.m.postings) {
+				b.m.ofAccount[e.Account] = append(of, len(b.m.postings))
+			}
+		}
 		b.m.postings = append(b.m.postings, p)
 		b.m.back(func() { b.unpost(&p) })
 		added++
@@ -47,7 +52,13 @@ func (b books) unpost(p *ledger.Posting) {
 	for _, e := range p.Entries {
 		b.m.balances[e.Account][e.Amount.Currency] -= e.Amount.Minor
 	}
-	b.m.postings = b.m.postings[:len(b.m.postings)-1]
+	last := len(b.m.postings) - 1
+	b.m.postings = b.m.postings[:last]
+	for _, e := range p.Entries {
+		if of := b.m.ofAccount[e.Account]; len(of) > 0 && of[len(of)-1] == last {
+			b.m.ofAccount[e.Account] = of[:len(of)-1]
+		}
+	}
 	of := b.m.ofSubject[p.Subject]
 	b.m.ofSubject[p.Subject] = of[:len(of)-1]
 	delete(b.m.postingIDs, p.ID)
@@ -107,21 +118,19 @@ func (b books) Postings(q store.PostingQuery) (found []ledger.Posting, err error
 		p.Entries = slices.Clone(p.Entries)
 		found = append(found, p)
 	}
-	if q.Subject != "" {
-		for _, n := range slices.Backward(b.m.ofSubject[q.Subject]) {
-			if n < end && len(found) < q.Limit {
-				add(b.m.postings[n])
-			}
-		}
-		return found, nil
-	}
-	for _, p := range slices.Backward(b.m.postings[:end]) {
-		if len(found) == q.Limit {
-			break
-		}
-		if q.Account == "" || slices.ContainsFunc(p.Entries, func(e ledger.Entry) bool { return e.Account == q.Account }) {
+	chosen := b.m.ofSubject[q.Subject]
+	switch {
+	case q.Subject != "":
+	case q.Account != "":
+		chosen = b.m.ofAccount[q.Account]
+	default:
+		for _, p := range slices.Backward(b.m.postings[max(end-q.Limit, 0):end]) {
 			add(p)
 		}
+	}
+	at, _ := slices.BinarySearch(chosen, end)
+	for _, n := range slices.Backward(chosen[max(at-q.Limit, 0):at]) {
+		add(b.m.postings[n])
 	}
 	return found, nil
 }
