@@ -222,6 +222,15 @@ func (d *Desk) ReplayLetter(ctx context.Context, author, id string) error {
 	return err
 }
 
+// Postbacks returns those of a program's partners, by the partner's code.
+func (d *Desk) Postbacks(ctx context.Context, program string) (all []PartnerPostback, err error) {
+	err = d.options.Store.View(ctx, func(r store.Reader) error {
+		all, err = load[PartnerPostback](r.Documents(), "postback/"+program+"/")
+		return err
+	})
+	return all, err
+}
+
 // Postback returns that of a partner, or NotFound.
 func (d *Desk) Postback(ctx context.Context, program, partner string) (b PartnerPostback, err error) {
 	err = d.options.Store.View(ctx, func(r store.Reader) error {
