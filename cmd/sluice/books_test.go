@@ -4,7 +4,9 @@ import (
 	"context"
 	crand "crypto/rand"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
@@ -174,6 +176,18 @@ func TestConversionFaults(t *testing.T) {
 		{exitFailed, "payout undo x", "say why with --note"},
 		{exitFailed, "payout export acme --format sepa", "--debtor-name and --debtor-iban"},
 		{exitProblems, "payout export acme", "no approved payout"},
+		{exitFailed, "balance --partner anna", "give --program too"},
+		{exitProblems, "balance --program nope", "nope"},
+		{exitProblems, "balance --at soon", `"soon" is not a time`},
+		{exitFailed, "payout statement acme anna", "--since"},
+		{exitProblems, "payout statement acme nobody --since 1d", "nobody"},
+		{exitFailed, "payout bonus acme anna --amount 1", "say why with --note"},
+		{exitFailed, "payout adjust acme anna --note x", "say how much with --amount"},
+		{exitProblems, "payout bonus acme anna --amount -1 --note x", "a bonus can only give"},
+		{exitProblems, "payout adjust acme anna --amount 1 --note x --reason dunno", `"dunno" is not a reason`},
+		{exitProblems, "webhook partner list nope", "nope"},
+		{exitProblems, "webhook partner set acme nobody https://x.example/", "nobody"},
+		{exitProblems, "webhook partner remove acme anna", "has no postback"},
 		{exitFailed, "rates import absent.csv", "no such file"},
 		{exitFailed, "rates list --limit 0", "give 1 to 10000"},
 		{exitFailed, "rates list --from EURO", "EURO"},
@@ -226,6 +240,66 @@ func TestPayingAPartner(t *testing.T) {
 	contains(t, b.sluice(exitFine, "payout", "sent", "acme:anna:EUR:1").out, "sent")
 	contains(t, b.sluice(exitFine, "payout", "undo", "acme:anna:EUR:1", "--note", "it came back").out, "undone")
 	contains(t, b.sluice(exitFine, "payout", "list", "acme", "--format", "csv").out, "acme:anna:EUR:1,acme,anna,60.00,EUR,sepa,undone,acme:anna:EUR:1,")
+}
+
+func TestBalancesAndBonuses(t *testing.T) {
+	b := keepBooks(t)
+	b.order()
+	contains(t, b.sluice(exitFine, "balance").out, "OWED", "acme", "anna", "60.00 EUR")
+	bonus := []string{"payout", "bonus", "acme", "anna", "--amount", "25.00", "--note", "spring contest", "--key", "spring"}
+	contains(t, b.sluice(exitFine, bonus...).out, "bonus of 25.00 EUR for anna is posted by local")
+	b.sluice(exitFine, bonus...) // the same key: posted once
+	contains(t, b.sluice(exitProblems, append(bonus, "--amount", "26.00")...).err, "Idempotency-Key")
+	for range 2 { // without one each command is its own
+		b.sluice(exitFine, "payout", "adjust", "acme", "anna", "--amount", "-1.50", "--reason", "order_error", "--note", "counted twice")
+	}
+	if got, want := b.sluice(exitFine, "balance", "--program", "acme", "--partner", "anna", "--format", "csv").out,
+		"program,partner,pending,owed,in_payout,paid_out,currency\nacme,anna,60.00,22.00,0.00,0.00,EUR\n"; got != want {
+		t.Errorf("balance\n%s", got)
+	}
+	if out := b.sluice(exitFine, "balance", "--at", "2026-11-19").out; strings.Contains(out, "anna") {
+		t.Errorf("before the order:\n%s", out)
+	}
+	contains(t, b.sluice(exitFine, "payout", "statement", "acme", "anna", "--since", "2026-11-01").out, "WHY", "bonus", "25.00", "-1.50", "22.00")
+	contains(t, b.sluice(exitFine, "payout", "statement", "acme", "anna", "--since", "2026-11-01", "--format", "csv").out, "partner,time,conversion,why,amount,balance,currency\n")
+}
+
+// lossy answers its first requests of a path and loses the answers.
+type lossy struct {
+	http.RoundTripper
+	lose int
+}
+
+func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := l.RoundTripper.RoundTrip(r)
+	if err == nil && l.lose > 0 {
+		l.lose--
+		_ = response.Body.Close()
+		return nil, io.ErrUnexpectedEOF
+	}
+	return response, err
+}
+
+func TestALostAnswerIsAskedForAgain(t *testing.T) {
+	b := keepBooks(t)
+	old := http.DefaultClient.Transport
+	defer func() { http.DefaultClient.Transport = old }()
+	id := b.order()
+	http.DefaultClient.Transport = &lossy{http.DefaultTransport, 1}
+	b.sluice(exitFine, "payout", "bonus", "acme", "anna", "--amount", "25.00", "--note", "spring")
+	http.DefaultClient.Transport = &lossy{http.DefaultTransport, 1}
+	b.sluice(exitFine, "conversion", "reverse", id, "--amount", "200.00")
+	contains(t, b.sluice(exitFine, "balance", "--format", "csv").out, ",40.00,25.00,")
+}
+
+func TestPartnersPostbacks(t *testing.T) {
+	b := keepBooks(t)
+	contains(t, b.sluice(exitFine, "webhook", "partner", "set", "acme", "anna", "https://tracker.example/?cid={click_id}", "--event", "conversion.approved").out, "tracker.example", "conversion.approved", "on")
+	contains(t, b.sluice(exitFine, "webhook", "partner", "list", "acme", "--format", "csv").out, "acme,anna,https://tracker.example/?cid={click_id},conversion.approved,false,")
+	contains(t, b.sluice(exitFine, "webhook", "partner", "remove", "acme", "anna").out, "removed the postback of anna")
+	if out := b.sluice(exitFine, "webhook", "partner", "list", "acme").out; strings.Contains(out, "tracker") {
+		t.Errorf("still there:\n%s", out)
+	}
 }
 
 func TestKeepingRates(t *testing.T) {

@@ -314,19 +314,24 @@ func (d *doctor) geo() {
 	}
 }
 
-// cookieKey looks whether others could sign visitors' cookies.
-func (d *doctor) cookieKey() {
-	path := d.at("keys", "cookie")
+// keys looks whether others could sign visitors' cookies, or read the secrets of webhooks.
+func (d *doctor) keys() {
+	d.key("cookie", "it is made when the server starts")
+	d.key("webhook", "it is made when the server starts; if the store comes from a backup, restore this file with it first, or deliveries wait")
+}
+
+func (d *doctor) key(name, ifNone string) {
+	check, path := name+" key", d.at("keys", name)
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.add("cookie key", checkWarn, "there is none yet", "it is made when the server starts")
+		d.add(check, checkWarn, "there is none yet", ifNone)
 	case err != nil:
-		d.add("cookie key", checkFail, err.Error(), "make it readable for the user who runs Sluice")
+		d.add(check, checkFail, err.Error(), "make it readable for the user who runs Sluice")
 	case info.Mode().Perm()&0o077 != 0:
-		d.add("cookie key", checkFail, fmt.Sprintf("%s can be read by others (%s)", path, info.Mode().Perm()), "chmod 600 "+path)
+		d.add(check, checkFail, fmt.Sprintf("%s can be read by others (%s)", path, info.Mode().Perm()), "chmod 600 "+path)
 	default:
-		d.add("cookie key", checkOK, "readable by its owner only", "")
+		d.add(check, checkOK, "readable by its owner only", "")
 	}
 }
 

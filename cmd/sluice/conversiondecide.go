@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -72,7 +73,8 @@ func (p *program) deciding(cmd *cobra.Command, in *api.DecisionInput) *cobra.Com
 		return p.withConnection(cmd, false, func(ctx context.Context, c *connection) error {
 			var after []api.Conversion
 			for _, id := range args {
-				conversion, err := c.DecideConversion(ctx, id, *in)
+				key := rand.Text()
+				conversion, err := untilAnswered(ctx, func() (api.Conversion, error) { return c.DecideConversion(ctx, id, *in, key) })
 				if err != nil {
 					return errors.Join(p.printDecided(in.Do, after, format.value), err)
 				}

@@ -92,7 +92,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.journal(ctx)
 	d.lag()
 	d.geo()
-	d.cookieKey()
+	d.keys()
 	d.clock()
 	d.setAside()
 	d.alarms()

@@ -22,9 +22,13 @@ func newPayout(p *program) *cobra.Command {
   approve   let drafts be sent
   export    write approved ones as a file for the bank or PayPal
   sent      say that they were transferred
-  undo      take one back, also one that was sent and came back`,
+  undo      take one back, also one that was sent and came back
+
+What partners are owed says "sluice balance"; statement says how it came to be, and bonus
+and adjust change it by hand.`,
 	}
-	cmd.AddCommand(newPayoutPreview(p), newPayoutRun(p), newPayoutList(p), newPayoutApprove(p), newPayoutSent(p), newPayoutUndo(p), newPayoutExport(p))
+	cmd.AddCommand(newPayoutPreview(p), newPayoutRun(p), newPayoutList(p), newPayoutApprove(p), newPayoutSent(p), newPayoutUndo(p), newPayoutExport(p),
+		newPayoutStatement(p), newPayoutBonus(p), newPayoutAdjust(p))
 	return cmd
 }
 

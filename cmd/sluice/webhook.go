@@ -21,7 +21,7 @@ func newWebhook(p *program) *cobra.Command {
 that wants it, signed with the endpoint's secret. What cannot be delivered in nine
 attempts is a dead letter, and stays until it is replayed.`,
 	}
-	cmd.AddCommand(newWebhookList(p), newWebhookAdd(p), newWebhookUpdate(p), newWebhookRm(p), newWebhookRotate(p), newWebhookDead(p), newWebhookReplay(p))
+	cmd.AddCommand(newWebhookList(p), newWebhookAdd(p), newWebhookUpdate(p), newWebhookRm(p), newWebhookRotate(p), newWebhookDead(p), newWebhookReplay(p), newWebhookPartner(p))
 	return cmd
 }
 

@@ -116,7 +116,6 @@ func (s *server) adjustBalance(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &adjusted{}
-	again := false
 	if in.Key == "" {
 		a.ID = randomID()
 	} else {
@@ -124,10 +123,9 @@ func (s *server) adjustBalance(ctx context.Context, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		a.ID, again, out.Replayed = c.Nonce, c.again, c.replayed()
+		a.ID, out.Replayed = c.Nonce, c.replayed()
 	}
-	// A Conflict says that the request that came before was posted.
-	if err := office.Adjust(ctx, a); err != nil && (!again || affiliate.CodeOf(err) != affiliate.Conflict) {
+	if err := office.Adjust(ctx, a); err != nil {
 		return nil, err
 	}
 	out.Body = Adjustment{ID: a.ID, Kind: string(a.Why), Program: a.Program, Partner: a.Partner, Amount: amountOf(a.Amount), Reason: string(a.Reason), Note: a.Note, Author: a.Author}

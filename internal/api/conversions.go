@@ -76,10 +76,11 @@ func (s *server) registerConversions() {
 	}, s.explainConversion)
 	handle(s, operation{
 		method: http.MethodPost, path: "/conversions/{id}/decisions", id: "decideConversion", tag: tagConversions, access: operator,
-		summary:     "Decide about a conversion",
-		description: "Approve and reverse act at once, and of the two the latest decides. Between hold and release neither the clock nor a report approves. The caller's name is kept with it.",
-		errors:      []int{http.StatusConflict},
-		adjust:      exampleBody(map[string]any{"do": "reverse", "amount": "20.00", "reason": "item_returned", "note": "one of two sent back"}),
+		summary: "Decide about a conversion",
+		description: "Approve and reverse act at once, and of the two the latest decides. Between hold and release neither the clock nor a report approves. The caller's name is kept with it. " +
+			"With an Idempotency-Key the request can be sent again when no answer came: it is decided once, and the answer is the conversion as it stands.",
+		errors: []int{http.StatusConflict},
+		adjust: exampleBody(map[string]any{"do": "reverse", "amount": "20.00", "reason": "item_returned", "note": "one of two sent back"}),
 	}, s.decideConversion)
 	handle(s, operation{
 		method: http.MethodGet, path: "/rejections", id: "listRejections", tag: tagConversions, access: operatorRead,
@@ -168,10 +169,16 @@ type DecisionInput struct {
 	Note   string `json:"note,omitempty" maxLength:"1000" doc:"For the people who look at it later."`
 }
 
+type decided struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"\"true\" when the request had come before."`
+	Body     Conversion
+}
+
 func (s *server) decideConversion(ctx context.Context, in *struct {
 	ConversionPath
+	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"Chosen by the client, new for each decision, such as a UUID. Remembered for 24 hours." example:"0f0b9f0e-4f3e-4a39-9e53-0b8c3a8b2d7a"`
 	Body DecisionInput
-}) (*struct{ Body Conversion }, error) {
+}) (*decided, error) {
 	office, err := s.books()
 	if err != nil {
 		return nil, err
@@ -193,11 +200,19 @@ func (s *server) decideConversion(ctx context.Context, in *struct {
 	if ruling.Reason, err = affiliate.ParseReason(in.Body.Reason); err != nil {
 		return nil, faultf("reason", err.Error())
 	}
+	out := &decided{}
+	if in.Key != "" {
+		c, err := s.claim(ctx, in.Key, map[string]any{"conversion": in.ID, "decision": in.Body})
+		if err != nil {
+			return nil, err
+		}
+		ruling.ID, out.Replayed = c.Nonce, c.replayed() // the books know it again
+	}
 	if c, err = office.Rule(ctx, in.ID, ruling); err != nil {
 		return nil, err
 	}
-	out, err := conversionOf(&c)
-	return &struct{ Body Conversion }{out}, err
+	out.Body, err = conversionOf(&c)
+	return out, err
 }
 
 // ReportInput is one report of an order.

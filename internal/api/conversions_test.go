@@ -128,6 +128,30 @@ func TestLifeOfAConversion(t *testing.T) {
 	}
 }
 
+// A decision whose answer was lost is sent again: it is made once.
+func TestADecisionOnce(t *testing.T) {
+	w := newWorld(t).keepBooks()
+	r, other := w.order("A-1", "anna", "100.00"), w.order("A-2", "anna", "100.00")
+	path, body := "/conversions/"+r.Conversion+"/decisions", `{"do": "reverse", "amount": "30.00"}`
+	var first, again Conversion
+	w.do(socket, "POST", path, body, "Idempotency-Key", "k").want(200, &first)
+	w.clock.Add(time.Minute)
+	a := w.do(socket, "POST", path, body, "Idempotency-Key", "k").want(200, &again)
+	if first.Earned.Text != "7.00 EUR" || again.Earned != first.Earned || a.Header().Get("Idempotent-Replayed") != "true" {
+		t.Errorf("first %+v, again %+v", first, again)
+	}
+	w.do(socket, "POST", path, `{"do": "reverse", "amount": "31.00"}`, "Idempotency-Key", "k").problem(422, "invalid")
+	w.do(socket, "POST", "/conversions/"+other.Conversion+"/decisions", body, "Idempotency-Key", "k").problem(422, "invalid")
+	w.clock.Add(48 * time.Hour) // the key is forgotten, the decision is not
+	w.do(socket, "POST", path, body, "Idempotency-Key", "k").want(200, &again)
+	w.do(socket, "POST", path, `{"do": "approve"}`, "Idempotency-Key", "k").problem(422, "invalid")
+	w.clock.Add(48 * time.Hour)
+	w.do(socket, "POST", path, `{"do": "approve"}`, "Idempotency-Key", "k").problem(409, "conflict")
+	if x := w.explain(r.Conversion); again.Earned != first.Earned || len(x.Decisions) != 1 {
+		t.Errorf("earned %s, decisions %+v", again.Earned.Text, x.Decisions)
+	}
+}
+
 func TestDecisionsThatMakeNoSense(t *testing.T) {
 	w := newWorld(t).keepBooks()
 	r := w.order("A-1", "anna", "100.00")

@@ -25,6 +25,11 @@ type PartnerPostbackInput struct {
 	Disabled bool     `json:"disabled,omitempty"`
 }
 
+// PartnerPostbackList is those of a program.
+type PartnerPostbackList struct {
+	Items []PartnerPostback `json:"items"`
+}
+
 type partnerPostbackAnswer struct {
 	ETag string `header:"ETag" doc:"Version, for If-Match."`
 	Body PartnerPostback
@@ -43,6 +48,10 @@ type PartnerPostbackPath struct {
 
 func (s *server) registerPartnerPostbacks() {
 	handle(s, operation{
+		method: http.MethodGet, path: "/partner-postbacks", id: "listPartnerPostbacks", tag: tagWebhooks, access: operatorRead,
+		summary: "List the postbacks of a program's partners", errors: []int{http.StatusNotFound},
+	}, s.listPartnerPostbacks)
+	handle(s, operation{
 		method: http.MethodGet, path: "/partner-postbacks/{program}/{partner}", id: "getPartnerPostback", tag: tagWebhooks, access: operatorRead,
 		summary: "Show the postback of a partner",
 	}, s.getPartnerPostback)
@@ -55,6 +64,25 @@ func (s *server) registerPartnerPostbacks() {
 		method: http.MethodDelete, path: "/partner-postbacks/{program}/{partner}", id: "deletePartnerPostback", tag: tagWebhooks, access: operator, status: http.StatusNoContent,
 		summary: "Remove the postback of a partner", errors: []int{http.StatusPreconditionFailed},
 	}, s.deletePartnerPostback)
+}
+
+func (s *server) listPartnerPostbacks(ctx context.Context, in *ProgramQuery) (*struct{ Body PartnerPostbackList }, error) {
+	desk, err := s.hooks()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Catalog.Program(ctx, in.Program); err != nil {
+		return nil, err
+	}
+	all, err := desk.Postbacks(ctx, in.Program)
+	if err != nil {
+		return nil, err
+	}
+	out := &struct{ Body PartnerPostbackList }{PartnerPostbackList{Items: []PartnerPostback{}}}
+	for _, b := range all {
+		out.Body.Items = append(out.Body.Items, partnerPostbackOf(b).Body)
+	}
+	return out, nil
 }
 
 func (s *server) getPartnerPostback(ctx context.Context, in *PartnerPostbackPath) (*partnerPostbackAnswer, error) {

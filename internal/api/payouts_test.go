@@ -102,6 +102,9 @@ func TestBalancesAndAdjustments(t *testing.T) {
 	if first != again || first.Author != "admin" || a.Header().Get("Idempotent-Replayed") != "true" {
 		t.Errorf("first %+v, again %+v", first, again)
 	}
+	other := bonus
+	other.Amount = "26.00"
+	w.do(as, "POST", "/adjustments", other, "Idempotency-Key", "k1").problem(422, "invalid")
 	w.clock.Add(12 * time.Hour) // the first moment of the next day
 	taken := bonus
 	taken.Kind, taken.Amount = "manual", "-30.00"
@@ -138,6 +141,13 @@ func TestBalancesAndAdjustments(t *testing.T) {
 		if len(p.Errors) != 1 || p.Errors[0].Field != field {
 			t.Errorf("%s: %+v", field, p.Errors)
 		}
+	}
+	w.clock.Add(48 * time.Hour) // the key is forgotten, the posting is not
+	w.do(as, "POST", "/adjustments", bonus, "Idempotency-Key", "k1").want(201, &again)
+	w.clock.Add(48 * time.Hour)
+	w.do(as, "POST", "/adjustments", other, "Idempotency-Key", "k1").problem(409, "conflict")
+	if got := owed(""); got != "anna -5.00 EUR" || again.ID != first.ID {
+		t.Errorf("posted twice: owed %q, %+v", got, again)
 	}
 	in := bonus
 	in.Partner = ""

@@ -25,6 +25,7 @@ type Webhooks interface {
 	Replay(ctx context.Context, author, id string) (replayed int, err error)
 	ReplayLetter(ctx context.Context, author, id string) error
 
+	Postbacks(ctx context.Context, program string) ([]webhook.PartnerPostback, error)
 	Postback(ctx context.Context, program, partner string) (webhook.PartnerPostback, error)
 	SetPostback(ctx context.Context, author string, b webhook.PartnerPostback, version int64) (webhook.PartnerPostback, error)
 	DeletePostback(ctx context.Context, author, program, partner string, version int64) error

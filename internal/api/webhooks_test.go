@@ -204,6 +204,12 @@ func TestPartnerPostbacks(t *testing.T) {
 			t.Errorf("%s: %+v", field, p.Errors)
 		}
 	}
+	var all PartnerPostbackList
+	w.do(as, "GET", "/partner-postbacks?program=acme", nil).want(200, &all)
+	if len(all.Items) != 1 || all.Items[0].Partner != "anna" {
+		t.Errorf("listed %+v", all.Items)
+	}
+	w.do(as, "GET", "/partner-postbacks?program=nope", nil).problem(404, "not_found")
 	w.do(as, "PUT", "/partner-postbacks/acme/nobody", in).problem(422, "invalid")
 	w.do(as, "DELETE", path, nil, "If-Match", `"1"`).problem(412, "stale")
 	w.do(as, "DELETE", path, nil).want(204, nil)
@@ -218,6 +224,10 @@ func TestWithoutWebhooks(t *testing.T) {
 		if r.Tags[0] != tagWebhooks {
 			continue
 		}
+		query := ""
+		if r.ID == "listPartnerPostbacks" {
+			query = "?program=acme"
+		}
 		var body any
 		if r.RequestBody != nil {
 			body = map[string]any{}
@@ -225,13 +235,13 @@ func TestWithoutWebhooks(t *testing.T) {
 		if r.ID == "createWebhook" || r.ID == "updateWebhook" || r.ID == "setPartnerPostback" {
 			body = map[string]any{"url": "https://shop.example/hook"}
 		}
-		p := w.do(socket, r.method, strings.NewReplacer("{id}", "x", "{program}", "acme", "{partner}", "anna").Replace(r.path), body).problem(http.StatusServiceUnavailable, "unavailable")
+		p := w.do(socket, r.method, strings.NewReplacer("{id}", "x", "{program}", "acme", "{partner}", "anna").Replace(r.path)+query, body).problem(http.StatusServiceUnavailable, "unavailable")
 		if !strings.Contains(p.Detail, "webhooks") {
 			t.Errorf("%s: %q does not say why", r.ID, p.Detail)
 		}
 		n++
 	}
-	if n != 12 {
+	if n != 13 {
 		t.Errorf("%d operations", n)
 	}
 }

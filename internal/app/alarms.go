@@ -34,9 +34,10 @@ const (
 	alarmReports     = "reports_stopped"
 	alarmOffice      = "office_closed"
 	alarmCertificate = "certificate"
+	alarmSecrets     = "webhook_secrets"
 )
 
-var alarmNames = []string{alarmLost, alarmSpace, alarmSync, alarmDisk, alarmReports, alarmOffice, alarmCertificate}
+var alarmNames = []string{alarmLost, alarmSpace, alarmSync, alarmDisk, alarmReports, alarmOffice, alarmCertificate, alarmSecrets}
 
 // lossLasts is how long after the last lost click the alarm stays, so that nobody
 // misses a loss that came and went.
@@ -150,7 +151,7 @@ func (a *App) conditions(now time.Time, lost int64, lostAt time.Time) []conditio
 		{name: alarmSync, raised: sync != "",
 			what:   "the journal does not reach the disk, a loss of power could take clicks: " + sync,
 			remedy: "look at the disk (dmesg, smartctl); clicks survive the end of this process meanwhile"},
-		a.diskCondition(), a.reportsCondition(), a.officeCondition(), a.certificateCondition(now),
+		a.diskCondition(), a.reportsCondition(), a.officeCondition(), a.certificateCondition(now), a.sealsCondition(),
 	}
 }
 

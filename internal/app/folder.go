@@ -160,7 +160,8 @@ func (f *folder) close() error {
 }
 
 // keys reads the keys of a purpose, the newest first, and makes the first one: "cookie"
-// signs visitors' cookies, "postback" what merchants send. The file has a line for each:
+// signs visitors' cookies, "postback" what merchants send, "webhook"
+// encrypts the secrets of endpoints. The file has a line for each:
 // its number and 32 bytes in hex.
 func (f *folder) keys(purpose string) (affiliate.Keyring, error) {
 	path := f.at("keys", purpose)

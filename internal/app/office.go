@@ -40,6 +40,7 @@ type office struct {
 	accounts  *account.Accounts
 	books     *settlement.Office
 	courier   *webhook.Courier
+	seals     *webhook.Seals
 	analytics analytics.Engine
 	left      lanes // of an earlier process
 	queue     queue.Queue
@@ -81,6 +82,9 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 		return err
 	}
 	a.openBooks(o)
+	if err := a.openSeals(ctx, o); err != nil {
+		return err
+	}
 	a.openCourier(o)
 	o.handler = api.New(api.Options{
 		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.analytics, Office: o.books, Webhooks: a.webhookDesk(o), Mailbox: a.mailbox,

@@ -1,7 +1,9 @@
 package settlement
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
@@ -16,7 +18,9 @@ var endOfBooks time.Time
 // rulingsMax bounds what people may decide about one conversion.
 const rulingsMax = 100
 
-// Rule adds a person's decision about a conversion and settles it anew.
+// Rule adds a person's decision about a conversion and settles it anew. A decision with an ID is
+// made once: the same again returns the conversion as it stands and changes nothing, another of
+// that ID is a Conflict. Without an ID it is given one.
 func (o *Office) Rule(ctx context.Context, conversion string, ruling commission.Ruling) (c store.Conversion, err error) {
 	if ruling.Author == "" {
 		return c, affiliate.Errorf(affiliate.Invalid, "the decision has no author")
@@ -27,7 +31,9 @@ func (o *Office) Rule(ctx context.Context, conversion string, ruling commission.
 		return c, affiliate.Errorf(affiliate.Invalid, "%q is not a decision; use approve, reverse, hold or release", ruling.Do)
 	}
 	ruling.At = o.now()
-	ruling.ID = affiliate.NewReportID(ruling.At, o.options.Random())
+	if ruling.ID == "" {
+		ruling.ID = affiliate.NewReportID(ruling.At, o.options.Random())
+	}
 	found, err := o.findAgain(ctx, conversion)
 	if err != nil {
 		return c, err
@@ -39,6 +45,9 @@ func (o *Office) Rule(ctx context.Context, conversion string, ruling commission.
 		var rulings []commission.Ruling
 		if err := decode(c.Rulings, &rulings); err != nil {
 			return err
+		}
+		if i := slices.IndexFunc(rulings, func(r commission.Ruling) bool { return r.ID == ruling.ID }); i >= 0 {
+			return sameRuling(&rulings[i], &ruling)
 		}
 		if len(rulings) >= rulingsMax {
 			return affiliate.Errorf(affiliate.TooLarge, "there are %d decisions about the conversion %s already", len(rulings), conversion)
@@ -57,6 +66,16 @@ func (o *Office) Rule(ctx context.Context, conversion string, ruling commission.
 		return err
 	})
 	return c, err
+}
+
+// sameRuling says whether a decision came before, all of it but its time, or Conflict.
+func sameRuling(before, now *commission.Ruling) error {
+	a, b := *before, *now
+	a.At = b.At
+	if bytes.Equal(encode(a), encode(b)) {
+		return nil
+	}
+	return affiliate.Errorf(affiliate.Conflict, "the decision %q was made already, as another: %s by %s; use a new id for a new decision", a.ID, a.Do, a.Author)
 }
 
 // findAgain looks for the clicks of a conversion: nobody may have, for long.
@@ -85,7 +104,8 @@ func (o *Office) findAgain(ctx context.Context, conversion string) (*findings, e
 	return found, nil
 }
 
-// Adjust posts a bonus or a correction by hand, once for each ID.
+// Adjust posts a bonus or a correction by hand, once for each ID: the same again changes
+// nothing, another of that ID is a Conflict.
 func (o *Office) Adjust(ctx context.Context, a ledger.Adjustment) error {
 	a.At = o.now()
 	posting, err := a.Posting()
@@ -94,11 +114,23 @@ func (o *Office) Adjust(ctx context.Context, a ledger.Adjustment) error {
 	}
 	return o.options.Store.Update(ctx, func(w store.Writer) error {
 		added, err := w.Books().Post([]ledger.Posting{posting})
-		if err == nil && added == 0 {
-			err = affiliate.Errorf(affiliate.Conflict, "there is a posting %s already", posting.ID)
+		if err != nil || added > 0 {
+			return err
 		}
-		return err
+		before, err := w.Books().Postings(store.PostingQuery{Subject: posting.Subject, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(before) != 1 || !samePosting(&before[0], &posting) {
+			return affiliate.Errorf(affiliate.Conflict, "the adjustment %q was posted already, with another content; use a new id for a new one", a.ID)
+		}
+		return nil
 	})
+}
+
+// samePosting compares all but the time.
+func samePosting(a, b *ledger.Posting) bool {
+	return a.ID == b.ID && a.Why == b.Why && a.Author == b.Author && a.Note == b.Note && a.Reason == b.Reason && slices.Equal(a.Entries, b.Entries)
 }
 
 // Explanation is why a conversion is what it is.

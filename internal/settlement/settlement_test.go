@@ -344,6 +344,19 @@ func TestRulings(t *testing.T) {
 		}
 		b.wait(0.0001)
 	}
+	once := commission.Ruling{ID: "r1", Do: commission.Reverse, Author: "berta", Reason: affiliate.ReasonFraud, Amount: euros(5000)}
+	for range 2 { // the second time nothing happens
+		c, err := b.Rule(t.Context(), r.Conversion, once)
+		check(t, err)
+		if o := b.owns(ledger.Owed("shop", "anna")); o != 500 || strings.Count(string(c.Rulings), `"id"`) != 5 {
+			t.Errorf("owed %d after %s", o, c.Rulings)
+		}
+		b.wait(0.0001)
+	}
+	once.Author = "carl"
+	if _, err := b.Rule(t.Context(), r.Conversion, once); affiliate.CodeOf(err) != affiliate.Conflict {
+		t.Errorf("another decision of the same id: %v", err)
+	}
 	if _, err := b.Rule(t.Context(), "nothing", commission.Ruling{Do: commission.Hold, Author: "berta"}); err == nil {
 		t.Error("a conversion that is not there was held")
 	}

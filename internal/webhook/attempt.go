@@ -95,7 +95,14 @@ func (c *Courier) attempt(ctx context.Context, e errand) result {
 	}
 	now := c.options.Now()
 	// An attempt that has begun is finished, or the receiver would hear of it twice.
-	request, secrets, err := e.request(context.WithoutCancel(ctx), now)
+	var keys []string
+	if e.Kind == KindWebhook {
+		var err error
+		if keys, err = c.options.Seals.openAll(e.Target, e.target.secrets(now)); err != nil {
+			return result{errand: e, kind: off, after: sealedWait, reason: err.Error()}
+		}
+	}
+	request, secrets, err := e.request(context.WithoutCancel(ctx), now, keys)
 	if err != nil {
 		return result{errand: e, kind: dead, reason: err.Error()}
 	}
@@ -132,6 +139,9 @@ func (c *Courier) attempt(ctx context.Context, e errand) result {
 	return c.failed(r)
 }
 
+// sealedWait is how long a message waits whose endpoint's secret cannot be decrypted.
+const sealedWait = time.Minute
+
 // failed says when a message is tried again: after what the receiver asks for at least,
 // or not at all after the last attempt.
 func (c *Courier) failed(r result) result {
@@ -159,8 +169,8 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return min(max(wait, 0), retryAfterMax)
 }
 
-// request of a message, and the texts in it that nobody may read in an answer.
-func (e *errand) request(ctx context.Context, now time.Time) (r *http.Request, secrets []string, err error) {
+// request of a message, signed with keys, and the texts in it that nobody may read in an answer.
+func (e *errand) request(ctx context.Context, now time.Time, keys []string) (r *http.Request, secrets []string, err error) {
 	method, address, body := http.MethodPost, e.target.url, io.Reader(bytes.NewReader(e.Body))
 	if e.Kind == KindPostback {
 		if address, err = e.postbackURL(); err != nil {
@@ -177,7 +187,6 @@ func (e *errand) request(ctx context.Context, now time.Time) (r *http.Request, s
 	if e.Kind == KindPostback {
 		return r, secrets, nil
 	}
-	keys := e.target.secrets(now)
 	signature, err := sign(keys, e.ID, now, e.Body)
 	if err != nil {
 		return nil, nil, err

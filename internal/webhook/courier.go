@@ -21,6 +21,7 @@ type Options struct {
 	Now    func() time.Time
 	Random func() uint64
 	Policy Policy
+	Seals  *Seals // the Desk's
 	// Transport takes the place of the one that keeps to Policy; for tests.
 	Transport http.RoundTripper
 	// Roots are the authorities that vouch for receivers; the system's by default.
@@ -305,6 +306,10 @@ func (c *Courier) count(r *result) {
 		log.Debug("a message was delivered")
 	case retry:
 		log.Info("a message was not taken and is tried again", "reason", r.reason, "after", r.after)
+	case off:
+		if r.reason != "" {
+			log.Warn("a message waits", "reason", r.reason)
+		}
 	case dead:
 		log.Warn("a message is given up", "reason", r.reason)
 	case gone:

@@ -17,6 +17,7 @@ type DeskOptions struct {
 	Store  store.Store
 	Policy Policy    // the Courier's: what it would refuse is not saved
 	Random io.Reader // for secrets
+	Seals  *Seals    // for secrets; nil stores them as they are
 	Now    func() time.Time
 	Logger *slog.Logger // gets who changed what, without URLs and secrets; discarded by default
 }
@@ -82,11 +83,18 @@ func (d *Desk) Create(ctx context.Context, author string, e Endpoint) (Endpoint,
 		} else if known {
 			return affiliate.Errorf(affiliate.Conflict, "there is an endpoint %q already; change that one, or choose another id", e.ID)
 		}
-		return SaveEndpoint(w, &e, d.options.Policy)
+		stored := e
+		if stored.Secret, err = d.options.Seals.seal(e.Key(), secret); err != nil {
+			return err
+		}
+		err := SaveEndpoint(w, &stored, d.options.Policy)
+		e.Version = stored.Version
+		return err
 	})
 	if err != nil {
 		return Endpoint{}, err
 	}
+	d.options.Seals.remember(e.Key(), false)
 	d.note("an endpoint is added", e.Key(), author)
 	return e, nil
 }
@@ -124,6 +132,7 @@ func (d *Desk) Delete(ctx context.Context, author, id string, version int64) err
 		return w.Documents().Delete(store.Endpoint, stored.Key())
 	})
 	if err == nil {
+		d.options.Seals.remember("webhook/"+id, false)
 		d.note("an endpoint is removed", "webhook/"+id, author)
 	}
 	return err
@@ -143,7 +152,14 @@ func (d *Desk) Rotate(ctx context.Context, author, id string, keep time.Duration
 		if e, err = endpoint(w.Documents(), id); err != nil {
 			return err
 		}
-		e.Rotate(secret, d.options.Now().UTC().Add(keep))
+		sealed, err := d.options.Seals.seal(e.Key(), secret)
+		if err != nil {
+			return err
+		}
+		e.Rotate(sealed, d.options.Now().UTC().Add(keep))
+		if _, err := d.options.Seals.open(e.Key(), e.OldSecret); err != nil {
+			keep = 0 // it cannot sign, and would keep the new one from it
+		}
 		if keep == 0 {
 			e.OldSecret, e.OldUntil = "", time.Time{} // what may have leaked is not kept at all
 		}
@@ -153,7 +169,8 @@ func (d *Desk) Rotate(ctx context.Context, author, id string, keep time.Duration
 	if err != nil {
 		return Endpoint{}, err
 	}
-	e.OldSecret = ""
+	e.Secret, e.OldSecret = secret, ""
+	d.options.Seals.remember(e.Key(), false)
 	d.note("an endpoint has a new secret", e.Key(), author)
 	return e, nil
 }
@@ -220,6 +237,15 @@ func (d *Desk) ReplayLetter(ctx context.Context, author, id string) error {
 		d.note("a dead letter is replayed", id, author)
 	}
 	return err
+}
+
+// Postbacks returns those of a program's partners, by the partner's code.
+func (d *Desk) Postbacks(ctx context.Context, program string) (all []PartnerPostback, err error) {
+	err = d.options.Store.View(ctx, func(r store.Reader) error {
+		all, err = load[PartnerPostback](r.Documents(), "postback/"+program+"/")
+		return err
+	})
+	return all, err
 }
 
 // Postback returns that of a partner, or NotFound.

@@ -13,7 +13,7 @@ import (
 type Endpoint struct {
 	ID     string `json:"id"` // letters, digits, - _ . as in other names
 	URL    string `json:"url"`
-	Secret string `json:"secret,omitempty"` // whsec_…; never shown once it is stored
+	Secret string `json:"secret,omitempty"` // whsec_…, sealed in the store; never shown once it is stored
 	// OldSecret signs too until OldUntil, so that receivers can change over in between.
 	OldSecret string    `json:"old_secret,omitempty"`
 	OldUntil  time.Time `json:"old_until,omitzero"`
@@ -54,10 +54,10 @@ func (e *Endpoint) Validate(p Policy) error {
 	var fs faults
 	fs.addHandle("id", e.ID)
 	fs.addURL("url", e.URL, p)
-	if fault := secretFault(e.Secret); fault != "" {
+	if fault := secretFault(e.Secret); fault != "" && !isSealed(e.Secret) {
 		fs.add("secret", "%s", fault)
 	}
-	if e.OldSecret != "" {
+	if e.OldSecret != "" && !isSealed(e.OldSecret) {
 		if fault := secretFault(e.OldSecret); fault != "" {
 			fs.add("old_secret", "%s", fault)
 		}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -72,7 +73,7 @@ func (c *Client) do(ctx context.Context, call call, out any) error {
 	decoder := json.NewDecoder(response.Body)
 	decoder.UseNumber()
 	if err := decoder.Decode(out); err != nil {
-		return fmt.Errorf("the answer of %s cannot be read: %w", response.Request.URL, err)
+		return noAnswer{fmt.Errorf("the answer of %s cannot be read: %w", response.Request.URL, err)}
 	}
 	return nil
 }
@@ -147,7 +148,25 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return fmt.Errorf("the server at %s cannot be reached; is it running? %w", c.options.BaseURL, err)
+	var dial *net.OpError
+	unsent := errors.As(err, &dial) && dial.Op == "dial"
+	err = fmt.Errorf("the server at %s cannot be reached; is it running? %w", c.options.BaseURL, err)
+	if unsent {
+		return err
+	}
+	return noAnswer{err}
+}
+
+// noAnswer is the error of a call that may have been done all the same.
+type noAnswer struct{ error }
+
+func (e noAnswer) Unwrap() error { return e.error }
+
+// NoAnswer says that a call was sent, and that nobody knows whether it was done: its answer
+// was lost. One that carries an Idempotency-Key can be sent again.
+func NoAnswer(err error) bool {
+	var lost noAnswer
+	return errors.As(err, &lost)
 }
 
 // problemBytesMax bounds what is read of an answer that is not a success.

@@ -43,9 +43,10 @@ func once(key string) http.Header {
 	return http.Header{"Idempotency-Key": {key}}
 }
 
-// DecideConversion adds a person's decision and returns the conversion after it.
-func (c *Client) DecideConversion(ctx context.Context, id string, in api.DecisionInput) (api.Conversion, error) {
-	return ask[api.Conversion](ctx, c, call{method: http.MethodPost, path: "/conversions/" + escape(id) + "/decisions", body: in})
+// DecideConversion adds a person's decision and returns the conversion after it. With a key the
+// call can be repeated when its answer was lost; "" for none.
+func (c *Client) DecideConversion(ctx context.Context, id string, in api.DecisionInput, key string) (api.Conversion, error) {
+	return ask[api.Conversion](ctx, c, call{method: http.MethodPost, path: "/conversions/" + escape(id) + "/decisions", body: in, header: once(key)})
 }
 
 // ConversionImport says what is done with what an import of reports tells.

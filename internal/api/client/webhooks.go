@@ -56,6 +56,11 @@ func (c *Client) ReplayWebhook(ctx context.Context, id string) (int, error) {
 	return out.Replayed, err
 }
 
+// PartnerPostbacks returns those of all partners of a program.
+func (c *Client) PartnerPostbacks(ctx context.Context, program string) ([]api.PartnerPostback, error) {
+	return askList[api.PartnerPostback](ctx, c, call{method: http.MethodGet, path: "/partner-postbacks", query: values("program", program)})
+}
+
 // PartnerPostback returns the postback of a partner.
 func (c *Client) PartnerPostback(ctx context.Context, program, partner string) (api.PartnerPostback, error) {
 	return ask[api.PartnerPostback](ctx, c, call{method: http.MethodGet, path: postbackPath(program, partner)})
