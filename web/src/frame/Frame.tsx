@@ -49,7 +49,7 @@ function Top({ me }: { me: Me }) {
           <NavLink to="/payouts"><Icon name="money" /> <span>Payouts</span></NavLink>
           <MoreMenu />
         </nav>
-        <Link to="/links/new" className="button primary"><Icon name="add" /> <span>Add link</span></Link>
+        <Link to="/links/new" className="button primary" aria-label="Add link"><Icon name="add" /> <span>Add link</span></Link>
         <AccountMenu me={me} />
       </div>
     </header>

@@ -20,7 +20,7 @@ export function Balances({ program, currency }: { program: string; currency: str
       {balances.isPending && <Waiting label="Loading balances" />}
       {balances.data?.length === 0 && <Empty title="Nobody has earned anything yet"><p>Balances begin with the first <Anchor to={`/conversions?program=${encodeURIComponent(program)}`}>conversion</Anchor>.</p></Empty>}
       {balances.data && balances.data.length > 0 && (
-        <div className="sheet" role="region" aria-label="Balances" tabIndex={0}>
+        <div className="sheet" role="region" aria-label="Balances by partner" tabIndex={0}>
           <table>
             <thead>
               <tr>
