@@ -45,24 +45,21 @@ function Top({ me }: { me: Me }) {
         <nav aria-label="Main">
           <NavLink to="/" end><Icon name="chart" /> <span>Overview</span></NavLink>
           <NavLink to="/links"><Icon name="link" /> <span>Links</span></NavLink>
+          <NavLink to="/conversions"><Icon name="check" /> <span>Conversions</span></NavLink>
+          <NavLink to="/payouts"><Icon name="money" /> <span>Payouts</span></NavLink>
+          <MoreMenu />
         </nav>
-        <Link to="/links/new" className="button primary"><Icon name="add" /> <span>Add link</span></Link>
+        <Link to="/links/new" className="button primary" aria-label="Add link"><Icon name="add" /> <span>Add link</span></Link>
         <AccountMenu me={me} />
       </div>
     </header>
   )
 }
 
-function AccountMenu({ me }: { me: Me }) {
+/** useMenu closes a menu on Escape, on a click elsewhere, and when the page changes. */
+function useMenu() {
   const ref = useRef<HTMLDetailsElement>(null)
   const location = useLocation()
-  const navigate = useNavigate()
-  const [theme, setTheme] = useState<Theme>(storedTheme)
-  const logout = useMutation({
-    mutationFn: () => ask(api.POST('/api/v1/logout')),
-    // Loading the page anew forgets all that was shown to this user.
-    onSuccess: () => window.location.assign('/login'),
-  })
   useEffect(() => {
     if (ref.current) ref.current.open = false
   }, [location])
@@ -82,6 +79,32 @@ function AccountMenu({ me }: { me: Me }) {
       document.removeEventListener('pointerdown', close)
     }
   }, [])
+  return ref
+}
+
+function MoreMenu() {
+  const ref = useMenu()
+  return (
+    <details className="menu" ref={ref}>
+      <summary><Icon name="more" /> <span>More</span></summary>
+      <div className="menu-body pages">
+        <NavLink to="/programs">Programs</NavLink>
+        <NavLink to="/rejected">Rejected reports</NavLink>
+        <NavLink to="/webhooks">Webhooks</NavLink>
+      </div>
+    </details>
+  )
+}
+
+function AccountMenu({ me }: { me: Me }) {
+  const ref = useMenu()
+  const navigate = useNavigate()
+  const [theme, setTheme] = useState<Theme>(storedTheme)
+  const logout = useMutation({
+    mutationFn: () => ask(api.POST('/api/v1/logout')),
+    // Loading the page anew forgets all that was shown to this user.
+    onSuccess: () => window.location.assign('/login'),
+  })
   return (
     <details className="menu" ref={ref}>
       <summary aria-label={`Account of ${me.user}`}><Icon name="user" /><Icon name="down" /></summary>
