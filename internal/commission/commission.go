@@ -81,11 +81,11 @@ type Outcome struct {
 	Commission affiliate.Money
 	// Lead is the touch, or the coupon, with the greatest weight, of equal ones the first: whose the
 	// order is also when nothing is earned by it, as after a reversal. Zero: nobody's.
-	Lead Lead
-	Due        time.Time // when the clock alone changes this outcome next; zero: never
-	Flagged    bool      // something about it needs a person: it counts as held
-	Held       bool      // by a flag or a ruling, now: only a person moves it on
-	Steps      []Step    // why, in the order in which the rules were applied
+	Lead    Lead
+	Due     time.Time // when the clock alone changes this outcome next; zero: never
+	Flagged bool      // something about it needs a person: it counts as held
+	Held    bool      // by a flag or a ruling, now: only a person moves it on
+	Steps   []Step    // why, in the order in which the rules were applied
 }
 
 // Lead names a touch; without a ClickID it is a coupon.

@@ -253,7 +253,7 @@ type join struct {
 	links store.LinkReader
 	query *EarningsQuery
 	zone  *time.Location
-	names map[int64]string            // of links
+	names map[int64]string             // of links
 	rates map[string]*affiliate.FXRate // by rateKey
 }
 
