@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,7 +142,7 @@ func (s *server) reportEarnings(ctx context.Context, in *struct {
 }
 
 func earningsReportOf(r *settlement.EarningsReport) EarningsReport {
-	out := EarningsReport{Since: r.Since, Until: r.Until, Zone: r.Zone, By: slices.Concat([]string{}, r.By), Rows: []map[string]any{}, Totals: []Earnings{}, More: r.More}
+	out := EarningsReport{Since: r.Since, Until: r.Until, Zone: r.Zone, By: append([]string{}, r.By...), Rows: []map[string]any{}, Totals: []Earnings{}, More: r.More}
 	for i := range r.Rows {
 		e := earningsOf(&r.Rows[i].Earnings)
 		row := e.named()

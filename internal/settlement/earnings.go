@@ -327,6 +327,9 @@ func (j *join) rows(by []string, counts []clickCount) ([]EarningsRow, error) {
 		out = append(out, *r)
 	}
 	slices.SortFunc(out, func(a, b EarningsRow) int {
+		if (a.Currency == "") != (b.Currency == "") {
+			return cmp.Compare(b.Currency, a.Currency) // what has none comes last
+		}
 		return cmp.Or(slices.Compare(a.Values, b.Values), cmp.Compare(a.LinkID, b.LinkID), cmp.Compare(a.Currency, b.Currency))
 	})
 	return out, nil
