@@ -144,10 +144,13 @@ func (o *Office) Earnings(ctx context.Context, q EarningsQuery, clicks ClickCoun
 		if out.Rows, err = j.rows(q.By, counted); err != nil {
 			return err
 		}
-		all, err := j.rows(nil, totals)
-		for i := range all {
-			out.Totals = append(out.Totals, all[i].Earnings)
+		if !slices.Contains(q.By, "partner") {
+			out.Totals = totalsOf(out.Rows)
+			return nil
 		}
+		// What partners share would count twice.
+		all, err := j.rows(nil, totals)
+		out.Totals = totalsOf(all)
 		return err
 	})
 	if err != nil {
@@ -196,7 +199,8 @@ type clickCount struct {
 	clicks  int64
 }
 
-// countClicks asks by program too, since a program's currency is that of its clicks.
+// countClicks asks by program too, since a program's currency is that of its clicks. Totals are
+// counted where the rows do not add up to them.
 func countClicks(ctx context.Context, counter ClickCounter, q *EarningsQuery) (rows, totals []clickCount, err error) {
 	filter := analytics.Filter{Since: q.Since, Until: q.Until, Is: map[analytics.Dimension][]string{}}
 	for d, values := range q.Is {
@@ -228,8 +232,8 @@ func countClicks(ctx context.Context, counter ClickCounter, q *EarningsQuery) (r
 		}
 		return counts, nil
 	}
-	if rows, err = ask(q.By); err != nil || len(q.By) == 0 {
-		return rows, rows, err
+	if rows, err = ask(q.By); err != nil || !slices.Contains(q.By, "partner") {
+		return rows, nil, err
 	}
 	totals, err = ask(nil)
 	return rows, totals, err
@@ -253,8 +257,8 @@ type join struct {
 	links store.LinkReader
 	query *EarningsQuery
 	zone  *time.Location
-	names map[int64]string             // of links
-	rates map[string]*affiliate.FXRate // by rateKey
+	names map[int64]string                        // of links
+	rates map[affiliate.Currency][]store.Document // into the query's currency
 }
 
 // currencies are those of the programs that have a settlement.
@@ -271,6 +275,37 @@ func (j *join) currencies() (map[string]affiliate.Currency, error) {
 		}
 	}
 	return of, err
+}
+
+// totalsOf adds rows up by currency; what has none comes last.
+func totalsOf(rows []EarningsRow) (totals []Earnings) {
+	for i := range rows {
+		r := &rows[i].Earnings
+		at := slices.IndexFunc(totals, func(e Earnings) bool { return e.Currency == r.Currency })
+		if at < 0 {
+			at = len(totals)
+			totals = append(totals, Earnings{Currency: r.Currency})
+		}
+		t := &totals[at]
+		t.Clicks += r.Clicks
+		t.Conversions += r.Conversions
+		t.Pending += r.Pending
+		t.Approved += r.Approved
+		t.Paid += r.Paid
+		t.Reversed += r.Reversed
+		t.Orders += r.Orders
+		t.Net += r.Net
+		t.Settled += r.Settled
+		t.approvedOrders += r.approvedOrders
+		t.decidedWhole += r.decidedWhole
+	}
+	slices.SortFunc(totals, func(a, b Earnings) int {
+		if (a.Currency == "") != (b.Currency == "") {
+			return cmp.Compare(b.Currency, a.Currency)
+		}
+		return cmp.Compare(a.Currency, b.Currency)
+	})
+	return totals
 }
 
 type rowKey struct {
@@ -327,9 +362,6 @@ func (j *join) rows(by []string, counts []clickCount) ([]EarningsRow, error) {
 		out = append(out, *r)
 	}
 	slices.SortFunc(out, func(a, b EarningsRow) int {
-		if (a.Currency == "") != (b.Currency == "") {
-			return cmp.Compare(b.Currency, a.Currency) // what has none comes last
-		}
 		return cmp.Or(slices.Compare(a.Values, b.Values), cmp.Compare(a.LinkID, b.LinkID), cmp.Compare(a.Currency, b.Currency))
 	})
 	return out, nil

@@ -53,20 +53,22 @@ func (j *join) convert(s *store.ConversionSum) error {
 	if from == to {
 		return nil
 	}
-	key := rateKey(from, to, day)
-	rate := j.rates[key]
-	if rate == nil {
-		found, err := rateOn(j.reader, from, to, day)
-		if affiliate.CodeOf(err) == affiliate.Invalid {
-			return affiliate.Errorf(affiliate.Invalid, "currency: there is no exchange rate from %s to %s of %s or the %d days before; import one, or ask for each currency by leaving currency out", from, to, day, rateDays)
-		}
+	if _, known := j.rates[from]; !known {
+		documents, err := j.documents.List(store.Rate, rateKey(from, to, ""))
 		if err != nil {
 			return err
 		}
 		if j.rates == nil {
-			j.rates = map[string]*affiliate.FXRate{}
+			j.rates = map[affiliate.Currency][]store.Document{}
 		}
-		rate, j.rates[key] = found, found
+		j.rates[from] = documents
+	}
+	rate, err := rateAmong(j.rates[from], from, to, day)
+	if affiliate.CodeOf(err) == affiliate.Invalid {
+		return affiliate.Errorf(affiliate.Invalid, "currency: there is no exchange rate from %s to %s of %s or the %d days before; import one, or ask for each currency by leaving currency out", from, to, day, rateDays)
+	}
+	if err != nil {
+		return err
 	}
 	for _, minor := range []*int64{&s.Orders, &s.Whole, &s.Commission} {
 		m, err := affiliate.Money{Minor: *minor, Currency: from}.Convert(rate.Ratio, to)
