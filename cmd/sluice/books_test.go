@@ -76,7 +76,7 @@ func keepBooks(t *testing.T) *books {
 		Method: &affiliate.PayoutMethod{Kind: affiliate.BySEPA, Name: "Anna Example", IBAN: "DE89370400440532013000"}})
 	b.must(err)
 	server := httptest.NewServer(api.AsOperator(api.New(api.Options{
-		Catalog: links, Accounts: account.Open(account.Options{Store: db, Now: b.clock}), Office: b.office,
+		Catalog: links, Accounts: account.Open(account.Options{Store: db, Now: b.clock}), Office: b.office, Analytics: fourClicks{},
 		Webhooks: webhook.NewDesk(webhook.DeskOptions{Store: db, Random: crand.Reader, Now: b.clock}), TempDir: dir, Now: b.clock, Version: "1.2.3"})))
 	t.Cleanup(server.Close)
 	b.environ = []string{"SLUICE_URL=" + server.URL, "SLUICE_TOKEN=x"}
@@ -316,4 +316,29 @@ func TestKeepingRates(t *testing.T) {
 	contains(t, b.sluice(exitProblems, "rates", "import", file, "--since", "2027-01-01").err, "has no rates to import")
 	contains(t, b.sluiceWith(exitProblems, "slug,url\n", "rates", "import", "-").err, "no file of the European Central Bank")
 	contains(t, b.sluice(exitFine, "conversion", "report", "--program", "acme", "--tx", "usd", "--amount", "105.67", "--currency", "USD", "--click", b.clicks.ID.String()).out, "pending")
+}
+
+func TestReportsOfMoney(t *testing.T) {
+	b := keepBooks(t)
+	b.order()
+	contains(t, b.sluice(exitFine, "report", "earnings", "--by", "month,partner").out, "MONTH", "EPC", "2026-11", "anna", "60.00 EUR", "all")
+	contains(t, b.sluice(exitFine, "report", "earnings", "--by", "partner", "--csv").out, "partner,currency,clicks,conversions,", "anna,EUR,4,1,1,0,0,0,600.00,60.00,0.00,0.25,,,15.000000,0.000000,0,0")
+	contains(t, b.sluice(exitFine, "report", "earnings", "--json").out, `"epc": "15.000000"`)
+	b.sluice(exitFailed, "report", "earnings", "--is", "program")
+	b.sluice(exitFine, "conversion", "report", "--program", "acme", "--tx", "=1", "--amount", "6.00")
+	b.later(2)
+	contains(t, b.sluice(exitFine, "report", "discrepancies").out, "unmatched", "acme", "is nobody's since")
+	contains(t, b.sluice(exitFine, "report", "discrepancies", "--csv").out, "at,kind,program,subject,amount,currency,message", ",unmatched,acme,", ",6.00,EUR,")
+}
+
+// fourClicks are through anna in November, whatever is asked.
+type fourClicks struct{}
+
+func (fourClicks) Report(_ context.Context, q analytics.Query) (*analytics.Report, error) {
+	row := map[string]any{"month": "2026-11", "partner": "anna", "program": "acme", "clicks": int64(4)}
+	return &analytics.Report{Rows: []map[string]any{row}, Zone: q.Zone}, nil
+}
+
+func (fourClicks) Export(context.Context, analytics.Filter, analytics.ExportFormat, io.Writer) error {
+	return nil
 }

@@ -22,7 +22,7 @@ func newReport(p *program) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "report",
-		Short: "Count clicks, by whatever you like",
+		Short: "Count clicks, by whatever you like, and what they earn",
 		Long: `Count valid clicks and unique visitors, broken down by up to four dimensions:
 
   hour day week month, link site page, program partner variant rule,
@@ -66,6 +66,7 @@ bots and all, as CSV or Parquet.`,
 			return couldNotRun(p.intoFile(out, func(w io.Writer) error { return p.report(ctx, c, q, format.value, w) }))
 		})
 	}
+	cmd.AddCommand(newReportEarnings(p), newReportDiscrepancies(p))
 	return cmd
 }
 

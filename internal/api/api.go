@@ -188,6 +188,8 @@ func (s *server) register() {
 	s.registerPartners()
 	s.registerChanges()
 	s.registerReports()
+	s.registerEarnings()
+	s.registerDiscrepancies()
 	s.registerConversions()
 	s.registerPostbackAddress()
 	s.registerPayouts()

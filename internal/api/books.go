@@ -30,6 +30,9 @@ type Office interface {
 	Balances(ctx context.Context, program, partner string, at time.Time) ([]settlement.Balance, error)
 	Statement(ctx context.Context, program, partner string, since, until time.Time) (remittance.Statement, error)
 
+	Earnings(ctx context.Context, q settlement.EarningsQuery, clicks settlement.ClickCounter) (*settlement.EarningsReport, error)
+	Discrepancies(ctx context.Context, q settlement.DiscrepancyQuery) ([]settlement.Discrepancy, bool, error)
+
 	Preview(ctx context.Context, program string) ([]ledger.Line, error)
 	Payouts(ctx context.Context, program string) ([]ledger.Payout, error)
 	RunPayouts(ctx context.Context, program, author string) ([]ledger.Payout, error)

@@ -114,3 +114,46 @@ func (p *process) send(path string) (status int, answer map[string]any) {
 	_ = json.Unmarshal(body, &answer) // a pixel has none
 	return res.StatusCode, answer
 }
+
+// A postback is in the report of earnings that is asked for next: no later than two seconds, since
+// it is read from the books.
+func TestPostbackIsInTheNextReport(t *testing.T) {
+	p := start(t, t.TempDir())
+	p.create("/api/v1/programs", `{"id": "lamps", "side": "pays", "settlement": {"currency": "EUR", "static_token": true,
+		"terms": [{"hold_days": 30, "rates": [{"percent": 100000}]}]}}`)
+	p.create("/api/v1/partners", `{"program": "lamps", "code": "anna"}`)
+	p.create("/api/v1/links", `{"slug": "lamp", "program": "lamps", "destinations": [{"url": "https://lamps.example/?sid={click_id}"}]}`)
+	to, err := url.Parse(p.click("lamp?ref=anna"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.click("lamp?ref=anna")
+	p.clicks(2)
+	program, err := p.app.office.get().books.Program(t.Context(), "lamps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, _, _ := p.app.mailbox.Tokens(program)
+	begin := time.Now()
+	if status, answer := p.send("/postback/" + server + "?click_id=" + to.Query().Get("sid") + "&txid=order-1&amount=129.90&currency=EUR"); status != 200 || answer["state"] != "pending" {
+		t.Fatalf("the order: %d %v", status, answer)
+	}
+	var report struct {
+		Rows []struct {
+			Partner, Link, Epc  string
+			Clicks, Conversions int
+			Net                 affiliate.Money
+		}
+	}
+	if status := p.call("GET", "/api/v1/reports/earnings?by=partner,link", "", &report); status != 200 {
+		t.Fatalf("the report: %d", status)
+	}
+	took := time.Since(begin)
+	t.Logf("visible %s after the postback was sent", took)
+	if len(report.Rows) != 1 || took > 2*time.Second {
+		t.Fatalf("after %s the report is %+v", took, report)
+	}
+	if r := report.Rows[0]; r.Partner != "anna" || r.Link != "lamp" || r.Clicks != 2 || r.Conversions != 1 || r.Net.Minor != 1299 || r.Epc != "6.495000" {
+		t.Errorf("the row is %+v", r)
+	}
+}

@@ -40,6 +40,17 @@ func attribute(f *Facts, o *order, x *explanation) []credit {
 	return nil
 }
 
+// lead is the credit with the greatest weight.
+func lead(credits []credit) (l Lead) {
+	weight := uint32(0)
+	for _, c := range credits {
+		if c.weight > weight {
+			l, weight = Lead{Partner: c.partner, ClickID: c.clickID}, c.weight
+		}
+	}
+	return l
+}
+
 func couponCredit(f *Facts, o *order) []credit {
 	return []credit{{partner: f.Coupon, at: o.at, weight: 1}}
 }

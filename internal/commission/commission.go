@@ -72,6 +72,7 @@ const (
 type Outcome struct {
 	State affiliate.State // Paid is said by the ledger alone: a payout was sent
 	Order affiliate.Money // what the order amounts to, reversals taken off
+	Whole affiliate.Money // what it amounted to before them
 	At    time.Time       // of the order; of the first report while the order is not known
 	// Shares are what partners (or we, as Partner "") should have: none of zero, by the
 	// time of the touch, then its click id.
@@ -79,11 +80,17 @@ type Outcome struct {
 	// Commission is the sum of the shares and of what stays with the merchant because a
 	// touch has no partner.
 	Commission affiliate.Money
-	Due        time.Time // when the clock alone changes this outcome next; zero: never
-	Flagged    bool      // something about it needs a person: it counts as held
-	Held       bool      // by a flag or a ruling, now: only a person moves it on
-	Steps      []Step    // why, in the order in which the rules were applied
+	// Lead is the touch, or the coupon, with the greatest weight, of equal ones the first: whose the
+	// order is also when nothing is earned by it, as after a reversal. Zero: nobody's.
+	Lead    Lead
+	Due     time.Time // when the clock alone changes this outcome next; zero: never
+	Flagged bool      // something about it needs a person: it counts as held
+	Held    bool      // by a flag or a ruling, now: only a person moves it on
+	Steps   []Step    // why, in the order in which the rules were applied
 }
+
+// Lead names a touch; without a ClickID it is a coupon.
+type Lead struct{ Partner, ClickID string }
 
 // Share is one touch's part of a commission.
 type Share struct {
@@ -115,13 +122,14 @@ func Settle(f *Facts) Outcome {
 	rulings := readRulings(f.Rulings, f.Settlement.Currency)
 	o := readOrder(f, rulings, x)
 	out := Outcome{
-		State: affiliate.Unmatched, Order: o.left, At: o.at, Flagged: o.flagged,
+		State: affiliate.Unmatched, Order: o.left, Whole: o.whole, At: o.at, Flagged: o.flagged,
 		Commission: affiliate.Money{Currency: f.Settlement.Currency},
 	}
 	var credits []credit
 	if o.known {
 		credits = attribute(f, o, x)
 	}
+	out.Lead = lead(credits)
 	priced := price(f, o, credits, x)
 	out.Shares, out.Commission = share(f, o, credits, priced, x)
 	switch {

@@ -51,6 +51,11 @@ func rateOn(r reader, from, to affiliate.Currency, day string) (*affiliate.FXRat
 	if err != nil {
 		return nil, err
 	}
+	return rateAmong(documents, from, to, day)
+}
+
+// rateAmong returns the latest rate of up to a day among those of two currencies, the oldest first.
+func rateAmong(documents []store.Document, from, to affiliate.Currency, day string) (*affiliate.FXRate, error) {
 	for i := len(documents) - 1; i >= 0; i-- {
 		rate := new(affiliate.FXRate)
 		if err := json.Unmarshal(documents[i].Body, rate); err != nil {

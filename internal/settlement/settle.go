@@ -148,7 +148,7 @@ func (o *Office) drop(w store.Writer, c *store.Conversion, now time.Time) error 
 		return nil
 	}
 	was := *c
-	c.State, c.Due, c.Shares, c.Order.Minor = affiliate.Reversed, time.Time{}, nil, 0
+	c.State, c.Due, c.Shares, c.Order.Minor, c.Whole = affiliate.Reversed, time.Time{}, nil, 0, 0
 	why, err := post(w, c.Program, c, nil, now)
 	if err != nil {
 		return err
@@ -178,6 +178,7 @@ func describe(c *store.Conversion, out *commission.Outcome, e *evidence, payment
 	kept := *e
 	kept.Payments = payments
 	c.State, c.At, c.Due, c.Order, c.Flagged = out.State, out.At, out.Due, out.Order, out.Held || out.Flagged
+	c.Whole = out.Whole.Minor
 	c.Shares, c.Path, c.Evidence = encode(out.Shares), encode(e.Path), encode(kept)
 	c.Visitor, c.Customer = e.visitor, e.customer
 	c.Partner, c.ClickID, c.ClickAt, c.Link, c.Page, c.Variant, c.Sub1 = "", "", time.Time{}, 0, "", "", ""
@@ -187,12 +188,16 @@ func describe(c *store.Conversion, out *commission.Outcome, e *evidence, payment
 			largest = &out.Shares[i]
 		}
 	}
-	if largest == nil {
-		return
+	// What has earned nothing stays with its click, so that a reversal counts where the order did.
+	c.ClickID = out.Lead.ClickID
+	if out.State == affiliate.Reversed {
+		c.Partner = out.Lead.Partner
 	}
-	c.Partner, c.ClickID = largest.Partner, largest.ClickID
+	if largest != nil {
+		c.Partner, c.ClickID = largest.Partner, largest.ClickID
+	}
 	for _, t := range e.Path {
-		if t.ClickID == c.ClickID {
+		if c.ClickID != "" && t.ClickID == c.ClickID {
 			c.ClickAt, c.Link, c.Page, c.Variant, c.Sub1 = t.At, t.Link, t.Page, t.Variant, t.Sub1
 		}
 	}

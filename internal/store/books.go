@@ -84,6 +84,8 @@ type Conversion struct {
 	Updated time.Time
 	Due     time.Time // when it must be looked at again; zero: never by itself
 	Order   affiliate.Money
+	Whole   int64 // of the order before reversals, in minor units; 0 where it was not kept
+	// Shares are a JSON array of objects, each with its Partner and the Amount of money.
 	Shares  json.RawMessage
 	Partner string // of the largest share
 
@@ -135,6 +137,9 @@ type ConversionReader interface {
 	// neither reversed nor unmatched, in minor units of the program's currency. The partner ""
 	// is us.
 	Volume(program, partner string, from, to time.Time) (int64, error)
+	// SumConversions counts and sums the chosen, by the query's dimensions, state and currency, in
+	// that order. TooLarge: see Summing.Add.
+	SumConversions(query SumQuery) ([]ConversionSum, error)
 }
 
 // Balance is what an account holds in one currency.

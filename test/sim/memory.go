@@ -318,6 +318,27 @@ func (b books) Volume(program, partner string, from, to time.Time) (minor int64,
 	return minor, nil
 }
 
+func (b books) SumConversions(q store.SumQuery) ([]store.ConversionSum, error) {
+	sums, err := store.NewSumming(q)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range b.m.conversions {
+		cohort := c.ClickAt
+		if cohort.IsZero() {
+			cohort = c.At
+		}
+		if cohort.Before(q.From) || !q.To.IsZero() && !cohort.Before(q.To) {
+			continue
+		}
+		if err := sums.Add(&store.SumRow{Cohort: cohort, State: c.State, Order: c.Order, Whole: c.Whole, Shares: c.Shares, Link: c.Link,
+			Program: c.Program, Page: c.Page, Partner: c.Partner, Variant: c.Variant, Sub1: c.Sub1}); err != nil {
+			return nil, err
+		}
+	}
+	return sums.Sums(), nil
+}
+
 var (
 	_ store.Store = (*memory)(nil)
 	_ store.Books = books{}

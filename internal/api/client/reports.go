@@ -69,3 +69,45 @@ func (c *Client) ExportClicks(ctx context.Context, f ClickFilter, format string,
 	}
 	return copyAll(w, response)
 }
+
+// EarningsQuery asks what clicks have earned. Empty fields mean the server's default.
+type EarningsQuery struct {
+	Since, Until string
+	Zone         string
+	By           []string
+	Is           []string // "program:acme"
+	Currency     string
+	Order        string
+	Limit        int
+}
+
+func (q *EarningsQuery) values(format string) url.Values {
+	v := values("since", q.Since, "until", q.Until, "zone", q.Zone, "currency", q.Currency, "order", q.Order, "limit", number(q.Limit), "format", format)
+	if len(q.By) > 0 {
+		v["by"] = q.By
+	}
+	if len(q.Is) > 0 {
+		v["is"] = q.Is
+	}
+	return v
+}
+
+// Earnings says what clicks have earned. In its rows numbers are json.Number, amounts objects.
+func (c *Client) Earnings(ctx context.Context, q EarningsQuery) (api.EarningsReport, error) {
+	return ask[api.EarningsReport](ctx, c, call{method: http.MethodGet, path: "/reports/earnings", query: q.values("")})
+}
+
+// EarningsCSV writes a report of earnings as a table for spreadsheets.
+func (c *Client) EarningsCSV(ctx context.Context, q EarningsQuery, w io.Writer) error {
+	response, err := c.send(ctx, call{method: http.MethodGet, path: "/reports/earnings", query: q.values("csv")})
+	if err != nil {
+		return err
+	}
+	return copyAll(w, response)
+}
+
+// Discrepancies lists what does not add up, of a program or of all.
+func (c *Client) Discrepancies(ctx context.Context, program, since string, limit int) (api.DiscrepancyList, error) {
+	return ask[api.DiscrepancyList](ctx, c, call{method: http.MethodGet, path: "/reports/discrepancies",
+		query: values("program", program, "since", since, "limit", number(limit))})
+}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"math"
 	"strings"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 )
 
 const conversionColumns = `id, program, tx, event, ordinal, state, at, updated, due, amount, currency, shares, partner,
-	click_id, click_at, visitor, coupon, customer, link, page, variant, sub1, revision, flagged, path, rulings, evidence`
+	click_id, click_at, visitor, coupon, customer, link, page, variant, sub1, revision, flagged, path, rulings, evidence, whole`
 
 // putConversion is an INSERT that becomes an UPDATE of the row that is there, which keeps
 // its number and the index entries that do not change.
@@ -28,7 +29,7 @@ func (b books) PutConversion(c store.Conversion) error {
 	_, err := b.t.exec(putConversion,
 		c.ID, c.Program, c.Tx, c.Event, c.Ordinal, c.State, millis(c.At), millis(c.Updated), millis(c.Due), c.Order.Minor, c.Order.Currency,
 		blob(c.Shares), c.Partner, c.ClickID, millis(c.ClickAt), c.Visitor, c.Coupon, c.Customer, c.Link, c.Page, c.Variant, c.Sub1,
-		c.Revision, c.Flagged, blob(c.Path), blob(c.Rulings), blob(c.Evidence))
+		c.Revision, c.Flagged, blob(c.Path), blob(c.Rulings), blob(c.Evidence), c.Whole)
 	return err
 }
 
@@ -113,13 +114,39 @@ func (b books) Volume(program, partner string, from, to time.Time) (minor int64,
 	return minor, err
 }
 
+// SumConversions reads only the columns that it needs, along the index of the cohort.
+func (b books) SumConversions(q store.SumQuery) ([]store.ConversionSum, error) {
+	sums, err := store.NewSumming(q)
+	if err != nil {
+		return nil, err
+	}
+	from, to := int64(math.MinInt64), int64(math.MaxInt64)
+	if !q.From.IsZero() {
+		from = millis(q.From)
+	}
+	if !q.To.IsZero() {
+		to = millis(q.To)
+	}
+	const query = `SELECT ` + cohort + `, state, amount, currency, whole, shares, link, program, page, partner, variant, sub1
+		FROM conversions INDEXED BY conversions_cohort WHERE ` + cohort + ` >= ? AND ` + cohort + ` < ?`
+	var r store.SumRow
+	err = b.t.each(query, []any{from, to}, func(rows *sql.Rows) error {
+		if err := rows.Scan(moment{&r.Cohort}, &r.State, &r.Order.Minor, &r.Order.Currency, &r.Whole, (*[]byte)(&r.Shares), &r.Link,
+			&r.Program, &r.Page, &r.Partner, &r.Variant, &r.Sub1); err != nil {
+			return err
+		}
+		return sums.Add(&r)
+	})
+	return sums.Sums(), err
+}
+
 // conversions returns the rows behind the name of the table.
 func (b books) conversions(which string, args ...any) (found []store.Conversion, err error) {
 	err = b.t.each("SELECT "+conversionColumns+" FROM conversions"+which, args, func(rows *sql.Rows) error {
 		var c store.Conversion
 		err := rows.Scan(&c.ID, &c.Program, &c.Tx, &c.Event, &c.Ordinal, &c.State, moment{&c.At}, moment{&c.Updated}, moment{&c.Due},
 			&c.Order.Minor, &c.Order.Currency, (*[]byte)(&c.Shares), &c.Partner, &c.ClickID, moment{&c.ClickAt}, &c.Visitor, &c.Coupon,
-			&c.Customer, &c.Link, &c.Page, &c.Variant, &c.Sub1, &c.Revision, &c.Flagged, (*[]byte)(&c.Path), (*[]byte)(&c.Rulings), (*[]byte)(&c.Evidence))
+			&c.Customer, &c.Link, &c.Page, &c.Variant, &c.Sub1, &c.Revision, &c.Flagged, (*[]byte)(&c.Path), (*[]byte)(&c.Rulings), (*[]byte)(&c.Evidence), &c.Whole)
 		found = append(found, c)
 		return err
 	})

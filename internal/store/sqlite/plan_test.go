@@ -94,8 +94,9 @@ func useBooks(b store.Books) error {
 	_, err10 := b.SubjectBalances("x")
 	_, err11 := b.Trial()
 	_, err12 := b.DueMessages(now, 1)
+	_, err14 := b.SumConversions(store.SumQuery{})
 	err := errors.Join(b.PutConversion(store.Conversion{ID: "x"}), b.Refuse(store.Rejection{ID: "x"}), b.Enqueue([]store.Message{{ID: "x"}}),
-		b.Retry("x", now, ""), b.Dead("x", ""), err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12)
+		b.Retry("x", now, ""), b.Dead("x", ""), err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12, err14)
 	for choice := range 1 << 7 {
 		set := func(bit int, s string) string {
 			if choice>>bit&1 == 0 {

@@ -59,7 +59,13 @@ var migrations = []string{
 	) STRICT, WITHOUT ROWID;
 	INSERT INTO counters VALUES ('link', 0), ('change', 0);`,
 	booksSchema, // 2
+	// 3. Conversions are summed by the time of their click, and reversals compared with what they take off.
+	`ALTER TABLE conversions ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;
+	CREATE INDEX conversions_cohort ON conversions (` + cohort + `);`,
 }
+
+// cohort is the moment at which reports count a conversion: of its click, or of its order where there is none.
+const cohort = `(CASE click_at WHEN 0 THEN at ELSE click_at END)`
 
 // SchemaVersion is the version that this program writes, and the highest it reads.
 var SchemaVersion = len(migrations)

@@ -21,6 +21,8 @@ var booksTests = []test{
 	{"find conversions", testFindConversions},
 	{"pages of conversions", testConversionPages},
 	{"customers and volumes", testSums},
+	{"sums of conversions", testSumConversions},
+	{"sums of conversions that are refused", testBadSums},
 	{"rejections", testRejections},
 	{"rejections are bounded", testRejectionsMax},
 	{"outbox", testOutbox},
@@ -86,7 +88,7 @@ func testReports(t *testing.T, s *suite) {
 // conversion is one with every field set.
 func conversion(id string) store.Conversion {
 	return store.Conversion{ID: id, Program: "shop", Tx: "tx-" + id, Event: "sale", Ordinal: 2, State: affiliate.Pending,
-		At: day, Updated: day.Add(time.Hour), Due: day.AddDate(0, 0, 30), Order: eur(9900), Shares: json.RawMessage(`[{"p":"ada"}]`), Partner: "ada",
+		At: day, Updated: day.Add(time.Hour), Due: day.AddDate(0, 0, 30), Order: eur(9900), Whole: 12000, Shares: json.RawMessage(`[{"p":"ada"}]`), Partner: "ada",
 		ClickID: "click-" + id, ClickAt: day.Add(-time.Hour), Visitor: "visitor", Coupon: "SAVE", Customer: "customer", Link: 7, Page: "/best",
 		Variant: "b", Sub1: "sub", Revision: 3, Flagged: true, Path: json.RawMessage(`[1]`), Rulings: json.RawMessage(`[2]`), Evidence: json.RawMessage(`[3]`)}
 }
