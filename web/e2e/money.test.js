@@ -150,7 +150,7 @@ test('a bonus and a partial reversal are booked', async () => {
 test('a report that was refused is shown as it came', async () => {
   const { postback } = await call('GET', '/programs/lamps/postback')
   const address = new URL(server.links + new URL(postback, server.links).pathname)
-  address.search = String(new URLSearchParams({ txid: 'A-1002', amount: '<b>much</b>', currency: 'EUR' }))
+  address.search = Object.entries({ txid: 'A-1002', amount: '<b>much</b>', currency: 'EUR' }).map((pair) => pair.map(encodeURIComponent).join('=')).join('&')
   assert.ok((await fetch(address)).status >= 400)
   await until('the rejection', async () => (await call('GET', '/rejections?program=lamps')).items[0])
   await page.getByText('More', { exact: true }).click()
