@@ -42,7 +42,8 @@ func (c *Catalog) UpdateProgram(ctx context.Context, actor Actor, program affili
 	return out, err
 }
 
-// DeleteProgram removes a program; Conflict while links or partners refer to it.
+// DeleteProgram removes a program; Conflict while links or partners refer to it, and for
+// ever once it has conversions or entries in the ledger: archive it instead.
 func (c *Catalog) DeleteProgram(ctx context.Context, actor Actor, id string, ifVersion int64) error {
 	return c.Edit(ctx, actor, func(e *Edit) error { return e.DeleteProgram(id, ifVersion) })
 }
@@ -59,7 +60,8 @@ func (c *Catalog) UpdatePartner(ctx context.Context, actor Actor, partner affili
 	return out, err
 }
 
-// DeletePartner removes a partner; Conflict while links name it as their own.
+// DeletePartner removes a partner and where its postbacks go; Conflict while links name it
+// as their own, and for ever once it has conversions or entries: archive it instead.
 func (c *Catalog) DeletePartner(ctx context.Context, actor Actor, program, code string, ifVersion int64) error {
 	return c.Edit(ctx, actor, func(e *Edit) error { return e.DeletePartner(program, code, ifVersion) })
 }

@@ -106,6 +106,9 @@ func (e *Edit) DeleteProgram(id string, ifVersion int64) error {
 		return affiliate.Errorf(affiliate.Conflict, "%s still has %d partners, %s first; delete them, or set its status to archived",
 			what, len(partners), strings.TrimPrefix(partners[0].Key, partnersOf(id)))
 	}
+	if err := e.nothingBooked(what, id, ""); err != nil {
+		return err
+	}
 	e.around.programs[id] = nil
 	return e.remove(store.Program, id, program)
 }
@@ -219,6 +222,12 @@ func (e *Edit) DeletePartner(program, code string, ifVersion int64) error {
 		return err
 	}
 	if err := e.unused(what, store.LinkQuery{Program: program, Partner: code}); err != nil {
+		return err
+	}
+	if err := e.nothingBooked(what, program, code); err != nil {
+		return err
+	}
+	if err := e.forget(store.Endpoint, "postback/"+key); err != nil {
 		return err
 	}
 	e.around.partners[key] = false

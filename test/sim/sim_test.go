@@ -165,7 +165,7 @@ func playAll(t *testing.T, where string, years int, play func(seed uint64) (Resu
 	}
 	all.Wait()
 	report(t, where, len(seeds)*shopsOfWorld*yearsOfWorld, played)
-	t.Logf("violations: %d", violations)
+	t.Logf("seeds %d to %d, violations: %d", seeds[0], seeds[len(seeds)-1], violations)
 }
 
 func add(to, more map[string]int) {
