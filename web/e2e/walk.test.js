@@ -107,6 +107,12 @@ async function until(what, holds) {
   }
 }
 
+/** sees opens a page of the dashboard and waits for every text. */
+async function sees(path, ...texts) {
+  await desk.goto(`${server.dashboard}${path}`)
+  for (const text of texts) await desk.getByText(text).filter({ visible: true }).first().waitFor()
+}
+
 const conversion = async (id) => (await call('GET', `/conversions/${encodeURIComponent(id)}`)).conversion
 const owed = async () => (await call('GET', '/balances?program=lamps&partner=anna')).items[0]
 const inState = (id, state) => until(`${id} being ${state}`, async () => (await conversion(id)).state === state)
@@ -141,6 +147,8 @@ test('the shop’s server reports another order, signed', async () => {
   byServer = (await report(order)).conversion
   await inState(byServer, 'pending')
   assert.equal((await report(order)).status, 'duplicate')
+  await sees('/conversions?program=lamps', 'script-1', '129.90 EUR', 'server-1', '59.90 EUR', 'pending')
+  await sees('/earnings', '18.98 EUR', 'young')
 })
 
 test('45 days later both are approved, and paid out', async () => {
@@ -154,6 +162,10 @@ test('45 days later both are approved, and paid out', async () => {
   await call('POST', `/payouts/${encodeURIComponent(payouts[0].id)}/approve`)
   await call('POST', `/payouts/${encodeURIComponent(payouts[0].id)}/sent`)
   assert.equal((await owed()).paid_out.text, '18.98 EUR')
+  await inState(byScript, 'paid')
+  await inState(byServer, 'paid')
+  await sees('/payouts?program=lamps', 'sent', '18.98 EUR')
+  await sees(`/conversions/${byScript}`, 'paid: every share was in a payout that was sent')
 })
 
 test('goods come back: the commission is taken from the next payout', async () => {
@@ -166,9 +178,15 @@ test('goods come back: the commission is taken from the next payout', async () =
   await inState(late.conversion, 'approved')
   const { items: payouts } = await call('POST', '/payouts', { program: 'lamps' })
   assert.deepEqual(payouts.map((p) => p.amount.text), ['14.01 EUR'])
+  await call('POST', `/payouts/${encodeURIComponent(payouts[0].id)}/approve`)
+  await call('POST', `/payouts/${encodeURIComponent(payouts[0].id)}/sent`)
+  await inState(late.conversion, 'paid')
+  await sees('/payouts?program=lamps', '14.01 EUR')
+  await sees(`/conversions/${byServer}`, 'reversed', '5.99 EUR were taken off the payout')
+  await sees('/earnings?range=90d', 'Discrepancies')
 })
 
 test('the command line explains it', async () => {
   const said = sluice('conversion', 'explain', byServer)
-  for (const part of [/state +reversed/, /a report reverses all of the order/, /returned, because item_returned/, /reversed +anna, owed +-5\.99 EUR/]) assert.match(said, part)
+  for (const part of [/state +reversed/, /a report reverses all of the order/, /returned, because item_returned/, /5\.99 EUR were taken off the payout lamps:anna:EUR:2/, /reversed +anna, owed +-5\.99 EUR/]) assert.match(said, part)
 })

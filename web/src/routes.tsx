@@ -23,6 +23,7 @@ export const router = createBrowserRouter([
       { path: '/webhooks', lazy: async () => ({ Component: (await import('./webhooks/WebhooksPage')).WebhooksPage }) },
       { path: '/programs', lazy: async () => ({ Component: (await import('./programs/ProgramsPage')).ProgramsPage }) },
       { path: '/programs/:id/settlement', lazy: async () => ({ Component: (await import('./programs/SettlementPage')).SettlementPage }) },
+      { path: '/earnings', lazy: async () => ({ Component: (await import('./earnings/EarningsPage')).EarningsPage }) },
       { path: '/password', element: <PasswordPage /> },
       { path: '*', element: <Lost /> },
     ],

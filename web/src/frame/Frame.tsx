@@ -88,6 +88,7 @@ function MoreMenu() {
     <details className="menu" ref={ref}>
       <summary><Icon name="more" /> <span>More</span></summary>
       <div className="menu-body pages">
+        <NavLink to="/earnings">Reports</NavLink>
         <NavLink to="/programs">Programs</NavLink>
         <NavLink to="/rejected">Rejected reports</NavLink>
         <NavLink to="/webhooks">Webhooks</NavLink>
