@@ -169,7 +169,7 @@ func (n *nonces) claim(nonce string) (fresh bool, err error) {
 }
 
 // dueEvery is how often the books look at the clock.
-const dueEvery = 10 * time.Second
+const dueEvery = 2 * time.Second
 
 // openBooks begins to keep the books.
 func (a *App) openBooks(o *office) {

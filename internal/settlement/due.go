@@ -72,12 +72,12 @@ func (o *Office) runDue(ctx context.Context) (n int, err error) {
 // Waiting for clicks: a click may still be on its way from the journal, or from another
 // machine. After a week nobody looks any more by the clock; a new report does.
 const (
-	lookFirst = time.Minute
+	lookFirst = 2 * time.Second
 	lookLast  = 7 * 24 * time.Hour
 )
 
 // nextLook is when the click of an unmatched conversion is looked for again: a quarter of
-// its age from now, so that a hundred looks cover the week. Zero: not by the clock.
+// its age from now, so that some fifty looks cover the week. Zero: not by the clock.
 func nextLook(since, now time.Time) time.Time {
 	age := now.Sub(since)
 	if age > lookLast {

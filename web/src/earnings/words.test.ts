@@ -6,7 +6,7 @@ const row = (more: object) => ({ conversions: 10, maturity: 1, ...more }) as unk
 
 describe('a report of money', () => {
   test('ratios', () => {
-    expect([0, 0.5, 0.020833, 1, 0.333333, 0.00004, null, undefined].map(percent)).toEqual(['0 %', '50 %', '2.08 %', '100 %', '33.3 %', '0 %', '–', '–'])
+    expect([0, 0.5, 0.020833, 1, 0.333333, 0.00004, null, undefined].map(percent)).toEqual(['0', '50', '2.08', '100', '33.3', '0', '', ''].map((n) => (n ? `${n}\u00a0%` : '–')))
   })
   test('what is too young to compare', () => {
     expect([row({ maturity: 0.79 }), row({ maturity: 0.8 }), row({ maturity: null }), row({ conversions: 0, maturity: null })].map(isYoung)).toEqual([true, false, true, false])

@@ -62,7 +62,7 @@ export function isYoung(row: Pick<Earnings, 'maturity' | 'conversions'>): boolea
 export function percent(ratio: number | null | undefined): string {
   if (ratio === null || ratio === undefined) return '–'
   const digits = ratio !== 0 && Math.abs(ratio) < 0.1 ? 2 : 1
-  return `${(ratio * 100).toFixed(digits).replace(/\.?0+$/, '')} %`
+  return `${(ratio * 100).toFixed(digits).replace(/\.?0+$/, '')}\u00a0%`
 }
 
 /** nameOf is what a row is about. */
