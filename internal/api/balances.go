@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/ledger"
+	"github.com/sluicehq/sluice/internal/settlement"
 )
 
 // Balance is what a partner of a program has in one currency.
@@ -25,7 +26,16 @@ type Balance struct {
 
 // BalanceList is a list of balances.
 type BalanceList struct {
-	Items []Balance `json:"items"`
+	Items  []Balance      `json:"items"`
+	Totals []BalanceTotal `json:"totals" doc:"All of them added up, by currency."`
+}
+
+// BalanceTotal is what several balances in one currency come to.
+type BalanceTotal struct {
+	Pending  Amount `json:"pending" doc:"Waits for approval."`
+	Owed     Amount `json:"owed" doc:"Approved and payable."`
+	InPayout Amount `json:"in_payout" doc:"In drafted and approved payouts."`
+	PaidOut  Amount `json:"paid_out" doc:"Was sent."`
 }
 
 func (s *server) registerBalances() {
@@ -45,6 +55,7 @@ func (s *server) registerBalances() {
 func (s *server) listBalances(ctx context.Context, in *struct {
 	Program string `query:"program" maxLength:"64" doc:"Only those of this program." example:"acme"`
 	Partner string `query:"partner" maxLength:"64" doc:"Only that of this partner; program must be given too." example:"mia"`
+	Network string `query:"network" maxLength:"64" doc:"Only those of programs of this network." example:"awin"`
 	At      string `query:"at" doc:"When: a date (its end), an instant, or an age such as 7d. Absent: now." example:"2026-10-31"`
 }) (*struct{ Body BalanceList }, error) {
 	office, err := s.books()
@@ -64,11 +75,17 @@ func (s *server) listBalances(ctx context.Context, in *struct {
 			at = at.Add(-time.Millisecond) // the midnight after the date is not of it any more
 		}
 	}
-	all, err := office.Balances(ctx, in.Program, in.Partner, at)
+	if in.Network != "" && affiliate.PresetNamed(in.Network) == nil {
+		return nil, faultf("network", strconv.Quote(in.Network)+" is not known; known networks: "+strings.Join(affiliate.PresetNames(), ", "))
+	}
+	all, err := office.Balances(ctx, settlement.BalanceQuery{Program: in.Program, Partner: in.Partner, Network: in.Network, At: at})
 	if err != nil {
 		return nil, err
 	}
-	out := &struct{ Body BalanceList }{BalanceList{Items: []Balance{}}}
+	out := &struct{ Body BalanceList }{BalanceList{Items: []Balance{}, Totals: []BalanceTotal{}}}
+	for _, b := range settlement.TotalBalances(all) {
+		out.Body.Totals = append(out.Body.Totals, BalanceTotal{Pending: amountOf(b.Pending), Owed: amountOf(b.Owed), InPayout: amountOf(b.InPayout), PaidOut: amountOf(b.PaidOut)})
+	}
 	for _, b := range all {
 		out.Body.Items = append(out.Body.Items, Balance{Program: b.Program, Partner: b.Partner, Pending: amountOf(b.Pending), Owed: amountOf(b.Owed),
 			InPayout: amountOf(b.InPayout), PaidOut: amountOf(b.PaidOut)})

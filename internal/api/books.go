@@ -27,7 +27,7 @@ type Office interface {
 	Conversions(ctx context.Context, query settlement.ConversionQuery) ([]settlement.Conversion, error)
 	Explain(ctx context.Context, conversion string) (settlement.Explanation, error)
 	Rejections(ctx context.Context, query settlement.RejectionQuery) ([]settlement.Rejection, error)
-	Balances(ctx context.Context, program, partner string, at time.Time) ([]settlement.Balance, error)
+	Balances(ctx context.Context, q settlement.BalanceQuery) ([]settlement.Balance, error)
 	Statement(ctx context.Context, program, partner string, since, until time.Time) (remittance.Statement, error)
 
 	Earnings(ctx context.Context, q settlement.EarningsQuery, clicks settlement.ClickCounter) (*settlement.EarningsReport, error)

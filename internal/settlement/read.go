@@ -63,25 +63,33 @@ type Balance struct {
 	PaidOut          affiliate.Money
 }
 
-// Balances returns what the partners of a program had at a moment, that moment included,
-// by program, partner and currency; the zero time is now. An empty program means all of them, an
-// empty partner all and us. It is NotFound for a program that is not there or has no settlement.
-func (o *Office) Balances(ctx context.Context, program, partner string, at time.Time) (all []Balance, err error) {
+// BalanceQuery chooses balances; empty fields choose all.
+type BalanceQuery struct {
+	Program string
+	Partner string // "" is all, and us
+	Network string // of the program
+	At      time.Time
+}
+
+// Balances returns what partners had at a moment, that moment included, by program, partner
+// and currency; the zero time is now. It is NotFound for a program that is not there or has
+// no settlement.
+func (o *Office) Balances(ctx context.Context, q BalanceQuery) (all []Balance, err error) {
 	prefixes := []string{"own/", "partner/"}
-	if program != "" {
-		prefixes = []string{"own/" + program + "/", "partner/" + program + "/"}
+	if q.Program != "" {
+		prefixes = []string{"own/" + q.Program + "/", "partner/" + q.Program + "/"}
 	}
 	err = o.options.Store.View(ctx, func(view store.Reader) error {
 		r := viewing(view)
-		if program != "" {
-			programs := &programs{documents: r.documents}
-			if _, err := programs.get(program); err != nil {
+		programs := &programs{documents: r.documents}
+		if q.Program != "" {
+			if _, err := programs.get(q.Program); err != nil {
 				return err
 			}
 		}
 		table := balanceTable{rows: map[balanceKey]*Balance{}}
 		for _, prefix := range prefixes {
-			found, err := r.books.Balances(prefix, at)
+			found, err := r.books.Balances(prefix, q.At)
 			if err != nil {
 				return err
 			}
@@ -89,10 +97,43 @@ func (o *Office) Balances(ctx context.Context, program, partner string, at time.
 				table.add(b)
 			}
 		}
-		all = table.sorted(partner)
-		return nil
+		all = table.sorted(q.Partner)
+		if q.Network == "" {
+			return nil
+		}
+		all, err = programs.ofNetwork(q.Network, all)
+		return err
 	})
 	return all, err
+}
+
+// ofNetwork keeps the balances in programs of a network.
+func (p *programs) ofNetwork(network string, all []Balance) (kept []Balance, err error) {
+	for _, b := range all {
+		program, err := p.get(b.Program)
+		if err != nil {
+			return nil, err
+		}
+		if program.Network == network {
+			kept = append(kept, b)
+		}
+	}
+	return kept, nil
+}
+
+// TotalBalances adds balances up, by currency.
+func TotalBalances(all []Balance) (totals []Balance) {
+	for _, b := range all {
+		at := slices.IndexFunc(totals, func(t Balance) bool { return t.Owed.Currency == b.Owed.Currency })
+		if at < 0 {
+			totals = append(totals, Balance{Pending: b.Pending, Owed: b.Owed, InPayout: b.InPayout, PaidOut: b.PaidOut})
+			continue
+		}
+		t := &totals[at]
+		t.Pending, t.Owed, t.InPayout, t.PaidOut = t.Pending.Add(b.Pending), t.Owed.Add(b.Owed), t.InPayout.Add(b.InPayout), t.PaidOut.Add(b.PaidOut)
+	}
+	slices.SortFunc(totals, func(a, b Balance) int { return cmp.Compare(a.Owed.Currency, b.Owed.Currency) })
+	return totals
 }
 
 // balanceTable gathers accounts to one row for each partner and currency.

@@ -42,7 +42,7 @@ func TestBalancesAndStatementOverTime(t *testing.T) {
 		{"approved, with a bonus", approved, 1, 0, 3500, 0, 0},
 		{"now", time.Time{}, 1, 0, 0, 0, 3500},
 	} {
-		got, err := b.Balances(t.Context(), "shop", "anna", c.at)
+		got, err := b.Balances(t.Context(), BalanceQuery{Program: "shop", Partner: "anna", At: c.at})
 		check(t, err)
 		if len(got) != c.rows {
 			t.Fatalf("%s: %+v", c.name, got)
@@ -51,10 +51,10 @@ func TestBalancesAndStatementOverTime(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, got[0])
 		}
 	}
-	if others, err := b.Balances(t.Context(), "", "ben", time.Time{}); err != nil || len(others) != 0 {
+	if others, err := b.Balances(t.Context(), BalanceQuery{Partner: "ben"}); err != nil || len(others) != 0 {
 		t.Errorf("ben has %+v, %v", others, err)
 	}
-	if _, err := b.Balances(t.Context(), "absent", "", time.Time{}); affiliate.CodeOf(err) != affiliate.NotFound {
+	if _, err := b.Balances(t.Context(), BalanceQuery{Program: "absent"}); affiliate.CodeOf(err) != affiliate.NotFound {
 		t.Errorf("a program that is not there: %v", err)
 	}
 
@@ -73,5 +73,28 @@ func TestBalancesAndStatementOverTime(t *testing.T) {
 	check(t, err)
 	if s.Opening.Minor != 3500 || s.Closing.Minor != 3500 || len(s.Lines) != 0 {
 		t.Errorf("between: %+v", s)
+	}
+}
+
+// What a network owes, or is owed, is what its programs' balances add up to.
+func TestBalancesOfANetwork(t *testing.T) {
+	named := func(id, network string) affiliate.Program {
+		p := shop(nil)
+		p.ID, p.Network = id, network
+		return p
+	}
+	b := newBench(t, named("a", "awin"), named("b", "awin"), named("c", "impact"))
+	for i, program := range []string{"a", "b", "c"} {
+		check(t, b.Adjust(t.Context(), ledger.Adjustment{ID: program, Why: ledger.Bonus, Program: program, Partner: "anna", Amount: *euros(int64(i+1) * 100), Note: "spring", Author: "berta"}))
+	}
+	for network, want := range map[string]int64{"awin": 300, "impact": 300, "": 600} {
+		all, err := b.Balances(t.Context(), BalanceQuery{Network: network})
+		check(t, err)
+		if totals := TotalBalances(all); len(totals) != 1 || totals[0].Owed != *euros(want) || totals[0].Partner != "" {
+			t.Errorf("%q: %+v of %+v, want %d", network, totals, all, want)
+		}
+	}
+	if all, err := b.Balances(t.Context(), BalanceQuery{Network: "awin", At: begin.Add(-time.Hour)}); err != nil || len(all) != 0 {
+		t.Errorf("before: %+v, %v", all, err)
 	}
 }

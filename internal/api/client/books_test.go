@@ -87,11 +87,11 @@ func TestBooks(t *testing.T) {
 	must(t, err)
 	_, err = c.Adjust(ctx, bonus, "bonus")
 	must(t, err)
-	balances, err := c.Balances(ctx, "acme", "anna", "")
+	balances, err := c.Balances(ctx, "acme", "anna", "", "")
 	must(t, err)
 	preview, err := c.PreviewPayouts(ctx, "acme")
 	must(t, err)
-	if len(balances) != 1 || balances[0].Owed.Text != "10.00 EUR" || len(preview) != 1 || preview[0].Waits != "" {
+	if len(balances.Items) != 1 || len(balances.Totals) != 1 || balances.Items[0].Owed.Text != "10.00 EUR" || len(preview) != 1 || preview[0].Waits != "" {
 		t.Errorf("balances %+v, preview %+v", balances, preview)
 	}
 	drafts, err := c.RunPayouts(ctx, "acme")

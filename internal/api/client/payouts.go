@@ -10,9 +10,9 @@ import (
 )
 
 // Balances returns what partners have at a moment, as a date, an instant or an age; "" is now. An empty
-// program or partner means all.
-func (c *Client) Balances(ctx context.Context, program, partner, at string) ([]api.Balance, error) {
-	return askList[api.Balance](ctx, c, call{method: http.MethodGet, path: "/balances", query: values("program", program, "partner", partner, "at", at)})
+// program, partner or network means all.
+func (c *Client) Balances(ctx context.Context, program, partner, network, at string) (api.BalanceList, error) {
+	return ask[api.BalanceList](ctx, c, call{method: http.MethodGet, path: "/balances", query: values("program", program, "partner", partner, "network", network, "at", at)})
 }
 
 // Adjust gives a bonus or corrects a balance. With a key the call can be repeated when its
