@@ -70,9 +70,9 @@ func TestBooks(t *testing.T) {
 	if made.State != "approved" || again.Conversion != made.Conversion || !again.Duplicate {
 		t.Errorf("made %+v, again %+v", made, again)
 	}
-	after, err := c.DecideConversion(ctx, made.Conversion, api.DecisionInput{Do: "reverse", Amount: "40.00"}, "decision")
+	_, err = c.DecideConversion(ctx, made.Conversion, api.DecisionInput{Do: "reverse", Amount: "40.00"}, "decision")
 	must(t, err)
-	after, err = c.DecideConversion(ctx, made.Conversion, api.DecisionInput{Do: "reverse", Amount: "40.00"}, "decision") // once
+	after, err := c.DecideConversion(ctx, made.Conversion, api.DecisionInput{Do: "reverse", Amount: "40.00"}, "decision") // once
 	must(t, err)
 	list, err := c.Conversions(ctx, client.ConversionFilter{Program: "acme", Partner: "anna", State: "approved", Since: "1h", Limit: 5})
 	must(t, err)
