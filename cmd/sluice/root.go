@@ -133,7 +133,7 @@ func checkArguments(cmd *cobra.Command) {
 	if cmd.HasSubCommands() {
 		cmd.Args = refuseStrayWord
 		cmd.SuggestionsMinimumDistance = 2 // edits between a slip and what was meant
-		if cmd.RunE == nil { // report alone does something by itself
+		if cmd.RunE == nil {               // report alone does something by itself
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
 		return
