@@ -148,9 +148,13 @@ func TestKeepBySize(t *testing.T) {
 			sum += s.bytes
 			packed = packed && s.compressed
 		}
-		return packed && len(files) > 0 && len(files) <= 5 && sum <= 5*smallSegment
+		// How many that are depends on how many were compressed before the limit was met.
+		return packed && len(files) > 0 && sum <= 5*smallSegment
 	})
 	kept := onDisk(t, dir)
+	if len(kept) == 2000 {
+		t.Error("nothing was deleted")
+	}
 	wantRecords(t, kept, 2000-len(kept), 2000)
 }
 
