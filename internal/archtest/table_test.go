@@ -101,6 +101,8 @@ var rooms = []room{
 		why: "the client speaks the shapes that the server declares"},
 	{pkg: "postback", may: []string{"affiliate"}, std: []string{"os", "database/sql"},
 		why: "what merchants send is read without knowing where it is kept"},
+	{pkg: "ingest", may: []string{"affiliate", "fraud", "redirect", "routing", "useragent"}, std: []string{"os", "database/sql"},
+		why: "clicks from elsewhere are judged as our own are, and end in the same journal, which the wiring hands in"},
 	{pkg: "web", why: "the dashboard is files; it reaches the rest over the API"},
 
 	// Wiring, and what serves tests.

@@ -2,11 +2,9 @@ package routing
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
@@ -25,8 +23,11 @@ func (w *world) compile(l *affiliate.Link) ([]byte, error) {
 			return nil, fmt.Errorf("link %d (%s): there is no program %q", l.ID, l.Slug, l.Program)
 		}
 	}
-	c := compiler{link: l, program: w.program(l.Program)}
-	c.err = servable(l)
+	plan, err := NewPlan(l, w.program(l.Program))
+	if err != nil {
+		return nil, fmt.Errorf("link %d (%s): %w", l.ID, l.Slug, err)
+	}
+	c := compiler{link: l}
 	c.b = binary.LittleEndian.AppendUint16(nil, uint16(site))
 	c.string(l.Slug)
 	flags := c.flags()
@@ -52,11 +53,11 @@ func (w *world) compile(l *affiliate.Link) ([]byte, error) {
 		}
 	}
 	if flags&hasFallback != 0 {
-		c.template(l.Fallback, l.Fallback)
+		c.template(plan.Fallback)
 	}
-	c.destinations(l.Destinations)
+	c.destinations(plan.Destinations)
 	if flags&hasRules != 0 {
-		c.rules()
+		c.rules(plan.Rules)
 	}
 	if c.err != nil {
 		return nil, fmt.Errorf("link %d (%s): %w", l.ID, l.Slug, c.err)
@@ -64,48 +65,11 @@ func (w *world) compile(l *affiliate.Link) ([]byte, error) {
 	return c.b, nil
 }
 
-// servable refuses what a redirect could not be made of. The catalog validates
-// links; this keeps a fault there from becoming a crash here.
-func servable(l *affiliate.Link) error {
-	if len(l.Slug) > affiliate.SlugBytesMax {
-		return fmt.Errorf("its name is longer than %d bytes", affiliate.SlugBytesMax)
-	}
-	if err := shareable(l.Destinations); err != nil {
-		return err
-	}
-	for i := range l.Rules {
-		if err := shareable(l.Rules[i].Destinations); err != nil {
-			return fmt.Errorf("rule %q: %w", l.Rules[i].ID, err)
-		}
-	}
-	return nil
-}
-
-func shareable(ds []affiliate.Destination) error {
-	total := 0
-	for _, d := range ds {
-		if d.Weight < 0 {
-			return fmt.Errorf("the destination %q has a negative weight", d.ID)
-		}
-		total += d.Weight
-	}
-	switch {
-	case len(ds) == 0:
-		return errors.New("it has no destination")
-	case len(ds) > 1 && total == 0:
-		return errors.New("the weights of its destinations sum to zero")
-	case total > math.MaxInt32:
-		return errors.New("the weights of its destinations are too large")
-	}
-	return nil
-}
-
 // compiler writes one record; the first error sticks.
 type compiler struct {
 	writer
-	link    *affiliate.Link
-	program *affiliate.Program
-	err     error
+	link *affiliate.Link
+	err  error
 }
 
 func (c *compiler) flags() (f uint64) {
@@ -139,51 +103,40 @@ func millis(t *time.Time, otherwise int64) int64 {
 }
 
 // destinations writes | count | total weight | count × block(weight, down, id, templates) |.
-func (c *compiler) destinations(ds []affiliate.Destination) {
+func (c *compiler) destinations(targets []Target) {
 	total := 0
-	for _, d := range ds {
-		total += d.Weight
+	for i := range targets {
+		total += targets[i].Weight
 	}
-	c.uvarint(uint64(len(ds)))
+	c.uvarint(uint64(len(targets)))
 	c.uvarint(uint64(total))
-	for _, d := range ds {
+	for i := range targets {
 		c.block(func(w *writer) {
-			inner := &compiler{writer: *w, link: c.link, program: c.program}
-			inner.destination(d)
-			*w, c.err = inner.writer, firstError(c.err, inner.err)
+			inner := &compiler{writer: *w, link: c.link}
+			inner.target(&targets[i])
+			*w = inner.writer
 		})
 	}
 }
 
-func firstError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-func (c *compiler) destination(d affiliate.Destination) {
-	c.uvarint(uint64(d.Weight))
+func (c *compiler) target(t *Target) {
+	c.uvarint(uint64(t.Weight))
 	down := byte(0)
-	if d.Down {
+	if t.Down {
 		down = 1
 	}
 	c.byte(down)
-	c.string(d.ID)
-	target := affiliate.WithSubID(d.URL, c.link, c.program)
-	c.template(target, d.URL)
-	if !c.link.DeepLink {
-		return
+	c.string(t.ID)
+	c.template(&t.Plain)
+	switch {
+	case !c.link.DeepLink:
+	case t.Deep != nil:
+		c.template(t.Deep)
+	default:
+		c.uvarint(0)
+		c.string(t.Page.Param)
+		c.block(func(w *writer) { writeParts(w, t.Page.Value) })
 	}
-	if deep := affiliate.WithDeepLink(target, c.program); deep != "" {
-		c.template(deep, d.URL)
-		return
-	}
-	// The page itself becomes the destination: it needs its own sub-ID.
-	sub := affiliate.PageSubID(c.link, c.program, d.URL)
-	c.uvarint(0)
-	c.string(sub.Param)
-	c.block(func(w *writer) { c.operations(w, sub.Value) })
 }
 
 // Operations of a compiled template: literal text, a macro (its number plus
@@ -198,45 +151,24 @@ const (
 	opRaw          = 0x80
 )
 
-// template writes a URL template as a block of operations. The destination is the
-// template as the operator wrote it: its host tells the network.
-func (c *compiler) template(s, destination string) {
+// template writes a URL template as a block of operations.
+func (c *compiler) template(t *Template) {
 	c.block(func(w *writer) {
-		if c.link.Query.Mode == affiliate.QueryDrop || c.link.Query.Mode == "" {
-			c.operations(w, s)
-			return
+		writeParts(w, t.Head)
+		switch t.HandOn {
+		case HandOnEnd:
+			w.byte(opHandOn)
+			w.string(t.PageParam)
+		case HandOnBefore:
+			w.byte(opHandOnBefore)
+			w.string(t.PageParam)
 		}
-		at, op := handOnPlace(s, affiliate.LastParams(c.program, destination))
-		c.operations(w, s[:at])
-		w.byte(op)
-		w.string(affiliate.DeepLinkParam(c.program, destination))
-		c.operations(w, s[at:])
+		writeParts(w, t.Tail)
 	})
 }
 
-// handOnPlace says where parameters are handed on: before the first parameter that
-// must stay last, else at the end, before a fragment.
-func handOnPlace(s string, last []string) (at int, op byte) {
-	end := len(s)
-	if i := strings.IndexByte(s, '#'); i >= 0 {
-		end = i
-	}
-	if q := strings.IndexByte(s[:end], '?'); q >= 0 {
-		for at := q + 1; at < end; {
-			pair, _, _ := strings.Cut(s[at:end], "&")
-			if name, _, _ := strings.Cut(pair, "="); slices.Contains(last, name) {
-				return at, opHandOnBefore
-			}
-			at += len(pair) + 1
-		}
-	}
-	return end, opHandOn
-}
-
-// operations writes literal text and macros.
-func (c *compiler) operations(w *writer, s string) {
-	parts, err := affiliate.CompileTemplate(s)
-	c.err = firstError(c.err, err)
+// writeParts writes literal text and macros.
+func writeParts(w *writer, parts []affiliate.Part) {
 	for _, p := range parts {
 		if p.Macro == affiliate.MacroNone {
 			writeLiteral(w, p.Literal)
@@ -270,19 +202,26 @@ func writeMacro(w *writer, p affiliate.Part) {
 }
 
 // rules writes | count | count × block(id, conditions, destinations) |.
-func (c *compiler) rules() {
-	c.uvarint(uint64(len(c.link.Rules)))
-	for i := range c.link.Rules {
-		r := &c.link.Rules[i]
+func (c *compiler) rules(rules []PlannedRule) {
+	c.uvarint(uint64(len(rules)))
+	for i := range rules {
+		r := &rules[i]
 		c.block(func(w *writer) {
-			inner := &compiler{writer: *w, link: c.link, program: c.program}
+			inner := &compiler{writer: *w, link: c.link}
 			inner.string(r.ID)
 			inner.uvarint(uint64(len(r.When)))
 			for j := range r.When {
 				inner.block(func(w *writer) { c.err = firstError(c.err, writeCondition(w, &r.When[j])) })
 			}
 			inner.destinations(r.Destinations)
-			*w, c.err = inner.writer, firstError(c.err, inner.err)
+			*w = inner.writer
 		})
 	}
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
 }
