@@ -55,8 +55,6 @@ func Kinds() []Kind {
 		{"language", "of an Accept-Language header without a tag of weight 1, weights count in tenths", false, func(_ *affiliate.Link, v *affiliate.Visit) bool {
 			return fineWeight.MatchString(v.Language)
 		}},
-		{"values", "a value of the visit is put into a URL as it was sent where that means the same, and left out otherwise or when it is longer than 256 bytes as sent", false,
-			func(_ *affiliate.Link, v *affiliate.Visit) bool { return !plainValues(v.Query) }},
 		{"referrer_host", "a referrer's host in capitals or with other characters than letters, digits, - . _ is left out of URLs", false,
 			func(_ *affiliate.Link, v *affiliate.Visit) bool {
 				return v.Referrer != "" && !plainReferrer.MatchString(v.Referrer)
@@ -68,6 +66,10 @@ func Kinds() []Kind {
 		{"partner", "a partner's code with percent-encoded characters is unknown", false, func(_ *affiliate.Link, v *affiliate.Visit) bool {
 			return strings.ContainsAny(v.Query, "%+")
 		}},
+		{"values", "a value of the visit is put into a URL as it was sent where that means the same, and left out otherwise or when it is longer than 256 bytes as sent", false,
+			func(l *affiliate.Link, v *affiliate.Visit) bool {
+				return l != nil && !plainValues(v.Query)
+			}},
 	}
 }
 
