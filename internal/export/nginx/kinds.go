@@ -63,8 +63,8 @@ func Kinds() []Kind {
 			func(l *affiliate.Link, v *affiliate.Visit) bool {
 				return l != nil && l.Query.Mode != affiliate.QueryDrop && (len(v.Query) > handedOnBytesMax || strings.Count(v.Query, "&") >= handedOnDropsMax || encodable.MatchString(v.Query))
 			}},
-		{"partner", "a partner's code with percent-encoded characters is unknown", false, func(_ *affiliate.Link, v *affiliate.Visit) bool {
-			return strings.ContainsAny(v.Query, "%+")
+		{"partner", "a partner's code with percent-encoded characters is unknown", false, func(l *affiliate.Link, v *affiliate.Visit) bool {
+			return l != nil && l.Program != "" && strings.ContainsAny(v.Query, "%+")
 		}},
 		{"values", "a value of the visit is put into a URL as it was sent where that means the same, and left out otherwise or when it is longer than 256 bytes as sent", false,
 			func(l *affiliate.Link, v *affiliate.Visit) bool {

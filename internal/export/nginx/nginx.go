@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/maphash"
 	"io"
 	"os"
 	"path/filepath"
@@ -81,6 +82,9 @@ var _ export.Target = (*Target)(nil)
 // Export writes the two files into dir. It takes about a second for 200,000 links, and memory for each
 // of some forty bytes.
 func (t *Target) Export(ctx context.Context, from *export.Source, at time.Time, dir string) (*export.Report, error) {
+	if err := sourceFault(from); err != nil {
+		return nil, fmt.Errorf("nginx export: %w", err)
+	}
 	spool, err := os.CreateTemp(dir, ".links-*")
 	if err != nil {
 		return nil, fmt.Errorf("nginx export: %w", err)
@@ -104,7 +108,7 @@ func (t *Target) Export(ctx context.Context, from *export.Source, at time.Time, 
 	if err := writeWhole(filepath.Join(dir, HTTPFile), sum, func(b *bufio.Writer) error { return t.writeHTTP(b, w, spool) }, w.trailer); err != nil {
 		return nil, err
 	}
-	if err := writeWhole(filepath.Join(dir, ServerFile), sum, func(b *bufio.Writer) error { return t.writeServer(b, w) }, w.trailer); err != nil {
+	if err := writeWhole(filepath.Join(dir, ServerFile), sum, func(b *bufio.Writer) error { return t.writeServer(b, w) }, w.serverTrailer); err != nil {
 		return nil, err
 	}
 	return w.report, nil
@@ -165,6 +169,12 @@ func (w *writer) oneLink(l *affiliate.Link) error {
 	if site == nil {
 		return errors.New("its site is not there")
 	}
+	if err := writable(l); err != nil {
+		return err
+	}
+	if !w.fresh(l) {
+		return errors.New("another link has its name")
+	}
 	own := l.Partner
 	if status, known := w.partners[partnerKey(l.Program, own)]; known && status != affiliate.Active && status != "" {
 		own = inactive
@@ -178,6 +188,16 @@ func (w *writer) oneLink(l *affiliate.Link) error {
 	}
 	w.noteBeyond(l)
 	return w.link(plan, site, own)
+}
+
+// fresh notes a link's name, and is false when it is there already: nginx refuses a map with one key twice.
+func (w *writer) fresh(l *affiliate.Link) bool {
+	key := maphash.String(w.seed, l.Site+" "+l.Slug)
+	if _, there := w.names[key]; there {
+		return false
+	}
+	w.names[key] = struct{}{}
+	return true
 }
 
 // variablesMax bounds the variables of an export: nginx keeps sixteen bytes for each of them in every request.

@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/ingest"
+	"github.com/sluicehq/sluice/internal/useragent"
 )
 
 // needNginx finds nginx, or skips the test where it may be missing.
@@ -216,4 +218,13 @@ func parseLine(t testing.TB, text string) *ingest.Click {
 		t.Fatal(err)
 	}
 	return &c
+}
+
+// classify is what the redirect would find out about a user agent.
+func classify(agent string) (affiliate.Device, affiliate.Action) {
+	device, isTool := useragent.Classify(agent, "")
+	if device == useragent.Bot && !isTool {
+		return device, affiliate.Decoy
+	}
+	return device, affiliate.Pass
 }

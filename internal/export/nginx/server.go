@@ -20,6 +20,10 @@ func (t *Target) writeServer(b *bufio.Writer, w *writer) error {
 	}
 	slices.Sort(prefixes)
 	body := fmt.Sprintf(steps, t.options.Log, pageBlocked, pageMissing)
+	if len(prefixes) == 0 {
+		// Nobody gets here; but the variables of the other file are defined by it.
+		say("\nlocation @sluice {\n%s}\n", body)
+	}
 	for _, p := range slices.Compact(prefixes) {
 		if p == "/" {
 			say("\nlocation / {\n%s}\n", body)
@@ -28,9 +32,10 @@ func (t *Target) writeServer(b *bufio.Writer, w *writer) error {
 		say("\nlocation ^~ %s {\n%s}\n", p, body)
 		say("\n# The same in other spellings.\nlocation ~* \"^%s(?:/|$)\" {\n%s}\n", strings.TrimSuffix(p, "/"), body)
 	}
-	say("\nlocation = %s {\n\taccess_log off;\n\tdefault_type text/plain;\n\treturn 200 \"%s\\n\";\n}\n", StatusPath, strings.TrimSpace(w.status()))
 	return b.Flush()
 }
 
-// status is what StatusPath answers: the sum of the links' file, which is complete by then.
-func (w *writer) status() string { return w.httpTrailer }
+// serverTrailer tells at StatusPath which export it is. It is not in the sum: it has the time in it.
+func (w *writer) serverTrailer(sum string) string {
+	return fmt.Sprintf("\nlocation = %s {\n\taccess_log off;\n\tdefault_type text/plain;\n\treturn 200 \"%s\\n\";\n}\n", StatusPath, strings.TrimSpace(w.httpTrailer)) + w.trailer(sum)
+}

@@ -86,7 +86,7 @@ map $sluice_own $sluice_why_own { default "partner_default,"; "" ""; "!" "partne
 
 # Why, as names with commas between.
 map "$sluice_bot|$sluice_flags|$sluice_link" $sluice_why_bot { default ""; "~^1\\|b\\|." "decoy,blocked,"; "~^1\\|\\|." "decoy,"; }
-map "$sluice_outcome $args" $sluice_why_page { default ""; "~^redirect (?:[^&]*&)*?url=[^&]" "deep_link_refused,"; }
+map "$sluice_outcome $args" $sluice_why_page { default ""; "~^redirect (?:(?!url(?:[=&]|$))[^&]*&)*+url=[^&]" "deep_link_refused,"; }
 map "$sluice_why_partner$sluice_why$sluice_why_page$sluice_why_bot" $sluice_why_all { default ""; "~^(?<sluice_why_names>.*),$" $sluice_why_names; }
 `
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/export"
+	"github.com/sluicehq/sluice/internal/ingest"
 )
 
 var update = flag.Bool("update", false, "write docs/targets.md anew")
@@ -194,6 +195,9 @@ func (f *vectorFile) check(t *testing.T, binary string, g *group, got *tally) {
 		if why := f.ask(t, server, g, c); why == "" {
 			got.alike++
 		} else if kind := excuse(report, source, c); kind != "" {
+			if kind == weights {
+				f.checkShared(t, server, g, c)
+			}
 			got.listed++
 			got.reasons[kind]++
 		} else {
@@ -201,6 +205,50 @@ func (f *vectorFile) check(t *testing.T, binary string, g *group, got *tally) {
 		}
 	}
 	server.stop(t)
+}
+
+// checkShared wants a visitor whom nginx's hash deals to a destination to get the same one each time,
+// one that has a share and is up, and all else as decided.
+func (f *vectorFile) checkShared(t *testing.T, s *server, g *group, c *vector) {
+	t.Helper()
+	var destinations []affiliate.Destination
+	for i := range g.links {
+		if l := &g.links[i]; l.ID == c.Expect.Link {
+			destinations = l.Destinations
+			for _, r := range l.Rules {
+				if r.ID == c.Expect.Rule {
+					destinations = r.Destinations
+				}
+			}
+		}
+	}
+	first := ""
+	for range 3 {
+		got, line := f.send(t, s, g, c)
+		if line == nil || line.Link != c.Expect.Link || line.Rule != c.Expect.Rule || got.code != c.Expect.Code {
+			t.Errorf("%s: nginx answers %d and logs %+v", c.Name, got.code, line)
+			return
+		}
+		if first == "" {
+			first = line.Variant
+		}
+		// A visitor without a cookie is a new one each time.
+		known := c.Visit.Visitor != "" || c.Visit.Returning
+		if known && line.Variant != first {
+			t.Errorf("%s: the same visitor got %q and then %q", c.Name, first, line.Variant)
+		}
+		at := slices.IndexFunc(destinations, func(d affiliate.Destination) bool { return d.ID == line.Variant })
+		if at < 0 || destinations[at].Weight == 0 {
+			t.Errorf("%s: the visitor got %q, which has no share", c.Name, line.Variant)
+			return
+		}
+		if someUp := slices.ContainsFunc(destinations, func(d affiliate.Destination) bool { return !d.Down && d.Weight > 0 }); destinations[at].Down && someUp {
+			t.Errorf("%s: the visitor got %q, which is down", c.Name, line.Variant)
+		}
+		if want, _, _ := strings.Cut(destinations[at].URL, "{"); !strings.HasPrefix(got.location, want) {
+			t.Errorf("%s: destination %q leads to %q", c.Name, line.Variant, got.location)
+		}
+	}
 }
 
 // excuse is the kind of shortfall that the report lists and that concerns a visit.
@@ -230,42 +278,18 @@ func excuse(report *export.Report, source *export.Source, c *vector) string {
 // ask sends a vector's visit and says what differs in the answer, "" for nothing.
 func (f *vectorFile) ask(t *testing.T, s *server, g *group, c *vector) string {
 	v := &c.Visit
-	head := []string{"Connection: close", "Accept: text/html"}
-	agent := agents[v.Device]
-	if v.Action == "decoy" {
-		agent = declaredBot
-	}
-	head = append(head, "User-Agent: "+agent)
-	for name, value := range map[string]string{"Host": v.Host, "X-Country": v.Country, "Accept-Language": v.Language, "Referer": v.Referrer} {
-		if value != "" {
-			head = append(head, name+": "+value)
-		}
-	}
-	if v.Returning || v.Visitor != "" && len(usesVisitor(g.links)) == 0 {
-		head = append(head, "Cookie: sluice_v="+visitorCookie(v.Visitor))
-	}
-	target := v.Path
-	if target == "" {
-		target = "/"
-	}
-	if v.Query != "" {
-		target += "?" + v.Query
-	}
 	if v.Action == "block" {
 		return "nginx has no verdict that blocks"
 	}
-	got := s.get(t, target, head)
-	line := s.logged(t)
+	got, line := f.send(t, s, g, c)
 	want := c.Expect
 	if got.code != want.Code {
 		return fmt.Sprintf("it answers %d, want %d", got.code, want.Code)
 	}
 	url := want.URL
 	if line != nil {
-		id, err := affiliate.ParseClickID(line.ID)
-		_ = id
-		if len(line.ID) != 24 {
-			return fmt.Sprintf("the log has the click id %q (%v)", line.ID, err)
+		if _, err := affiliate.ParseClickID(line.ID); err != nil {
+			return fmt.Sprintf("the log has the click id %q: %v", line.ID, err)
 		}
 		if v.ClickID != "" {
 			url = strings.ReplaceAll(url, v.ClickID, line.ID)
@@ -291,6 +315,34 @@ func (f *vectorFile) ask(t *testing.T, s *server, g *group, c *vector) string {
 		return fmt.Sprintf("the log says why %q, want %v", why, want.Why)
 	}
 	return ""
+}
+
+// send makes the visit.
+func (f *vectorFile) send(t *testing.T, s *server, g *group, c *vector) (response, *ingest.Click) {
+	t.Helper()
+	v := &c.Visit
+	head := []string{"Connection: close", "Accept: text/html"}
+	agent := agents[v.Device]
+	if v.Action == "decoy" {
+		agent = declaredBot
+	}
+	head = append(head, "User-Agent: "+agent)
+	for name, value := range map[string]string{"Host": v.Host, "X-Country": v.Country, "Accept-Language": v.Language, "Referer": v.Referrer} {
+		if value != "" {
+			head = append(head, name+": "+value)
+		}
+	}
+	if v.Returning || v.Visitor != "" && len(usesVisitor(g.links)) == 0 {
+		head = append(head, "Cookie: sluice_v="+visitorCookie(v.Visitor))
+	}
+	target := v.Path
+	if target == "" {
+		target = "/"
+	}
+	if v.Query != "" {
+		target += "?" + v.Query
+	}
+	return s.get(t, target, head), s.logged(t)
 }
 
 func usesVisitor(links []affiliate.Link) (found []string) {

@@ -3,6 +3,7 @@ package nginx
 import (
 	"bufio"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"strconv"
 	"time"
@@ -39,7 +40,8 @@ type writer struct {
 	err    error // of the spool
 	line   []byte
 	keys   hashSizes           // of the map of links, and of every other map
-	names  map[uint64]struct{} // of links that are there
+	names  map[uint64]struct{} // hashes of the links' names
+	seed   maphash.Seed        // of names
 	blocks []byte              // maps that links share
 
 	httpTrailer string // the last line of the first file
@@ -58,7 +60,7 @@ func newWriter(spool io.Writer, from *export.Source, at time.Time) *writer {
 	w := &writer{
 		at: at, report: &export.Report{}, spool: bufio.NewWriterSize(spool, 1<<20),
 		sites: map[string]*site{}, programs: map[string]*affiliate.Program{}, partners: map[string]affiliate.Status{},
-		names: map[uint64]struct{}{}, conditions: map[string]string{}, timed: map[string]bool{}, ruleSets: map[string]string{},
+		names: map[uint64]struct{}{}, seed: maphash.MakeSeed(), conditions: map[string]string{}, timed: map[string]bool{}, ruleSets: map[string]string{},
 		splits: map[string]string{}, params: map[string]string{}, handOns: map[string]string{}, longs: map[string]string{},
 	}
 	for i := range from.Sites {
