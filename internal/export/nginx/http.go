@@ -18,9 +18,7 @@ func (t *Target) writeHTTP(b *bufio.Writer, w *writer, links io.Reader) error {
 	say := func(s string) { _, _ = b.WriteString(s) } // the writer keeps its first error
 	say("# Made by sluice export nginx; changes are overwritten. Include it in http { }.\n\n")
 	say(w.keys.directives("map"))
-	if w.variables > variablesUnsaid {
-		say(fmt.Sprintf("variables_hash_max_size %d;\nvariables_hash_bucket_size 128;\n", 8*w.variables))
-	}
+	say(fmt.Sprintf("variables_hash_max_size %d;\nvariables_hash_bucket_size 128;\n", max(variablesRoom, 8*w.variables)))
 	say("\n# A dollar cannot be written where variables are.\ngeo $sluice_dollar { default \"$\"; }\n\n")
 	say(t.visitMaps())
 	say(deviceMaps())
@@ -37,8 +35,8 @@ func (t *Target) writeHTTP(b *bufio.Writer, w *writer, links io.Reader) error {
 	return b.Flush()
 }
 
-// variablesUnsaid is how many variables nginx holds without being told.
-const variablesUnsaid = 100
+// variablesRoom is where there is room for nginx's own variables and those of every export.
+const variablesRoom = 4096
 
 // visitMaps are the facts of a visit.
 func (t *Target) visitMaps() string {

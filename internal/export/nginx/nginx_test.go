@@ -90,8 +90,11 @@ func startNginxWith(t testing.TB, binary, dir, extra, top string) *server {
 	}
 	s := &server{address: filepath.Join(dir, "socket"), log: bufio.NewReader(log), ended: make(chan error, 1)}
 	s.cmd = exec.Command(binary, "-c", conf, "-p", dir)
-	var said strings.Builder
-	s.cmd.Stderr = &said
+	said, err := os.Create(filepath.Join(dir, "said"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stderr = said
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -99,17 +102,20 @@ func startNginxWith(t testing.TB, binary, dir, extra, top string) *server {
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Kill()
 		_ = log.Close()
+		_ = said.Close()
 	})
-	for range 600 {
+	for range 3000 {
 		if c, err := net.Dial("unix", s.address); err == nil {
 			_ = c.Close()
 			checkQuiet(t, filepath.Join(dir, "error.log"))
+			checkQuiet(t, filepath.Join(dir, "said"))
 			return s
 		}
 		select {
 		case err := <-s.ended:
 			b, _ := os.ReadFile(filepath.Join(dir, "error.log"))
-			t.Fatalf("nginx does not start: %v\n%s%s", err, said.String(), b)
+			words, _ := os.ReadFile(said.Name())
+			t.Fatalf("nginx does not start: %v\n%s%s", err, words, b)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
