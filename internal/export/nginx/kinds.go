@@ -117,3 +117,12 @@ func (w *writer) noteBeyond(l *affiliate.Link) {
 		w.short(l, "", deepLinks, "?url= is ignored; the visitor gets the link's own destination")
 	}
 }
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

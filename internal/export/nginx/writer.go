@@ -112,7 +112,7 @@ func (w *writer) entry(key string, v value) {
 
 // named writes the entries of a link's name in all its spellings.
 func (w *writer) named(l *affiliate.Link, s *site, v value) {
-	all, complete := spellings(l.Slug)
+	all, complete := affiliate.Spellings(l.Slug)
 	if !complete {
 		w.short(l, "", unicodeNames, "spellings in mixed case beyond the usual ones are not found")
 	}

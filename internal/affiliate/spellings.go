@@ -1,30 +1,28 @@
-package nginx
+package affiliate
 
 import (
 	"strings"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
-
-	"github.com/sluicehq/sluice/internal/affiliate"
 )
 
 // spellingsMax bounds the keys that one name gets.
 const spellingsMax = 64
 
-// spellings are the ways in which a name is written that nginx, which folds ASCII letters only,
-// cannot bring together: non-ASCII letters in either case, composed or not, and signs that mean one. complete is
-// false when there are more; those do not find the link.
-func spellings(slug string) (all []string, complete bool) {
-	if isASCII(slug) {
+// Spellings are the ways in which a slug is written, for who compares bytes and folds no letters
+// but those of ASCII: letters beyond it in either case, composed or not, and signs that mean
+// one. CanonicalSlug makes the slug of each. complete is false when there are more.
+func Spellings(slug string) (all []string, complete bool) {
+	if isPlainSlug(slug) {
 		return []string{slug}, true
 	}
 	complete = true
 	seen := map[string]bool{}
 	add := func(s string) {
 		for _, s := range []string{s, norm.NFC.String(s), norm.NFD.String(s)} {
-			s = affiliate.LowerASCII(s)
-			if canonical, ok := affiliate.CanonicalSlug(s); !ok || canonical != slug || seen[s] {
+			s = LowerASCII(s)
+			if canonical, ok := CanonicalSlug(s); !ok || canonical != slug || seen[s] {
 				continue
 			}
 			if len(all) == spellingsMax {
@@ -70,12 +68,3 @@ func spellings(slug string) (all []string, complete bool) {
 
 // foldedMax is up to how many such letters a name is written in all ways.
 const foldedMax = 5
-
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
