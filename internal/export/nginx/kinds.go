@@ -29,7 +29,7 @@ type Kind struct {
 func Kinds() []Kind {
 	return []Kind{
 		{weights, "nginx's own hash shares the visitors", true, func(l *affiliate.Link, _ *affiliate.Visit) bool { return l != nil && shares(l) }},
-		{deepLinks, "?url= is ignored; the visitor gets the link's own destination", true, func(l *affiliate.Link, v *affiliate.Visit) bool {
+		{deepLinks, "?url= is followed only into a network's parameter, encoded as encodeURIComponent does", true, func(l *affiliate.Link, v *affiliate.Visit) bool {
 			page, _ := affiliate.QueryValue(v.Query, "url")
 			return l != nil && l.DeepLink && page != ""
 		}},
@@ -68,7 +68,7 @@ func Kinds() []Kind {
 		}},
 		{"values", "a value of the visit is put into a URL as it was sent where that means the same, and left out otherwise or when it is longer than 256 bytes as sent", false,
 			func(l *affiliate.Link, v *affiliate.Visit) bool {
-				return l != nil && !plainValues(v.Query)
+				return l != nil && !plainValues(l, v.Query)
 			}},
 	}
 }
@@ -79,13 +79,16 @@ var (
 	fineWeight    = regexp.MustCompile(`(?i)q=[0-9]*\.[0-9]*[1-9][0-9]*[0-9]`)
 	plainReferrer = regexp.MustCompile(`^[a-z]+://[a-z0-9._-]+(?:[/?#]|$)`)
 	encodable     = regexp.MustCompile("[\\x00-\\x20\\x7f-\\xff\"<>\\\\^`{|}#]")
+	sameRawValue  = regexp.MustCompile("^" + sameRawByte + "*$")
 	sameValue     = regexp.MustCompile("^" + sameByte + "*$")
 )
 
-// plainValues says that every value of a query is the same decoded and encoded again.
-func plainValues(query string) bool {
+// plainValues says that every value of a query is the same decoded and encoded again, as the link does it.
+func plainValues(l *affiliate.Link, query string) bool {
+	b, _ := json.Marshal(l) // it came from JSON
+	raw := strings.Contains(string(b), "{raw:")
 	for _, pair := range strings.Split(query, "&") {
-		if _, v, _ := strings.Cut(pair, "="); !sameValue.MatchString(v) || len(v) > 256 {
+		if _, v, _ := strings.Cut(pair, "="); !sameValue.MatchString(v) || raw && !sameRawValue.MatchString(v) || len(v) > 256 {
 			return false
 		}
 	}
@@ -114,7 +117,7 @@ func shares(l *affiliate.Link) bool {
 // noteBeyond reports what a link has that nginx cannot do.
 func (w *writer) noteBeyond(l *affiliate.Link) {
 	if l.DeepLink {
-		w.short(l, "", deepLinks, "?url= is ignored; the visitor gets the link's own destination")
+		w.short(l, "", deepLinks, "?url= is followed where the network has a parameter for the page and it is sent encoded as encodeURIComponent does; else the visitor gets the link's own destination")
 	}
 }
 

@@ -30,6 +30,7 @@ type answer struct {
 //	site /go/x     ?LINK|PROGRAM|PARTNER|RULE      the rule that holds, by conditions
 //	?LINK|RULE     #SHARE                          of several destinations, by weights
 //	?LINK|RULE|n   #~SHARE                         when that destination is down
+//	?LINK|RULE|~n  #~nPAGE                         d when the visit chooses the page, else p
 func (w *writer) link(plan *routing.Plan, site *site, own string) error {
 	l := plan.Link
 	if why := w.closed(l); why != "" {
@@ -59,7 +60,7 @@ func (w *writer) link(plan *routing.Plan, site *site, own string) error {
 		for _, r := range rules {
 			choices = append(choices, choice{r.id, r.targets})
 		}
-	} else if len(first.targets) == 1 && !usesPartner(&first.targets[0].Plain) && !usesPartner(plan.Fallback) {
+	} else if len(first.targets) == 1 && !w.deepens(l, &first.targets[0]) && !usesPartner(&first.targets[0].Plain) && !usesPartner(plan.Fallback) {
 		w.simple(l, site, own, w.targetAnswer(plan, site, own, first, 0, ""))
 		return nil
 	}
@@ -147,7 +148,7 @@ func (w *writer) dueRules(plan *routing.Plan) (rules []plannedRule, always *plan
 func (w *writer) choice(plan *routing.Plan, site *site, own string, c choice) {
 	key := "?" + strconv.FormatInt(plan.Link.ID, 10) + "|" + c.rule
 	if len(c.targets) == 1 {
-		w.entry(key, w.record(plan.Link, own, w.targetAnswer(plan, site, own, c, 0, "")))
+		w.leaf(plan, site, own, c, 0, key, "", "")
 		return
 	}
 	up := 0
@@ -178,11 +179,11 @@ func (w *writer) choice(plan *routing.Plan, site *site, own string, c choice) {
 		if up == 0 {
 			why += "all_down,"
 		}
-		w.entry(key+"|"+strconv.Itoa(i), w.record(plan.Link, own, w.targetAnswer(plan, site, own, c, i, why)))
+		w.leaf(plan, site, own, c, i, key, strconv.Itoa(i), why)
 	}
 	for i := range c.targets {
 		if replaced && !c.targets[i].Down && c.targets[i].Weight > 0 {
-			w.entry(key+"|~"+strconv.Itoa(i), w.record(plan.Link, own, w.targetAnswer(plan, site, own, c, i, "shared,destination_down,")))
+			w.leaf(plan, site, own, c, i, key, "~"+strconv.Itoa(i), "shared,destination_down,")
 		}
 	}
 }

@@ -205,7 +205,7 @@ const variablesMax = 10_000
 
 // needsVariables says that a link may need variables of its own.
 func needsVariables(plan *routing.Plan) bool {
-	if len(plan.Rules) > 0 || len(plan.Destinations) > 1 || plan.Link.Query.Mode == affiliate.QueryPass || plan.Link.Query.Mode == affiliate.QueryOnly {
+	if plan.Link.DeepLink || len(plan.Rules) > 0 || len(plan.Destinations) > 1 || plan.Link.Query.Mode == affiliate.QueryPass || plan.Link.Query.Mode == affiliate.QueryOnly {
 		return true
 	}
 	templates := []*routing.Template{&plan.Destinations[0].Plain}

@@ -86,7 +86,7 @@ map $sluice_own $sluice_why_own { default "partner_default,"; "" ""; "!" "partne
 
 # Why, as names with commas between.
 map "$sluice_bot|$sluice_flags|$sluice_link" $sluice_why_bot { default ""; "~^1\\|b\\|." "decoy,blocked,"; "~^1\\|\\|." "decoy,"; }
-map "$sluice_outcome $args" $sluice_why_page { default ""; "~^redirect (?:(?!url(?:[=&]|$))[^&]*&)*+url=[^&]" "deep_link_refused,"; }
+map "$sluice_outcome $sluice_why $args" $sluice_why_page { default ""; "~^redirect (?!\\S*deep_link,)\\S* (?:(?!url(?:[=&]|$))[^&]*&)*+url=[^&]" "deep_link_refused,"; }
 map "$sluice_why_partner$sluice_why$sluice_why_page$sluice_why_bot" $sluice_why_all { default ""; "~^(?<sluice_why_names>.*),$" $sluice_why_names; }
 `
 
@@ -128,9 +128,13 @@ const steps = `	default_type "text/html; charset=utf-8";
 	if ($sluice_stray ~ "^\\S+ (?:=[0-9]*\\|[^|]*|\\?[0-9]+)\\|\\|") { set $sluice_entry ""; }
 	if ($sluice_entry = "") { set $sluice_named ""; }
 	if ($sluice_entry = "") { set $sluice_entry $sluice_unknown; }
-	# Rules, shares, and the shares of those whose destination is down.
+	# Rules, shares, the shares of those whose destination is down, and the page that is chosen.
 	if ($sluice_entry ~ "^\\?(?<sluice_link>[0-9]+)\\|(?<sluice_program>[^|]*)\\|(?<sluice_own>[^|]*)\\|(?<sluice_choice>.*)$") {
 		set $sluice_key "?$sluice_link|$sluice_choice";
+		set $sluice_entry $sluice_links;
+	}
+	if ($sluice_entry ~ "^#(?<sluice_share>.*)$") {
+		set $sluice_key "?$sluice_link|$sluice_choice|$sluice_share";
 		set $sluice_entry $sluice_links;
 	}
 	if ($sluice_entry ~ "^#(?<sluice_share>.*)$") {

@@ -87,6 +87,8 @@ func (w *writer) parts(v value, parts []affiliate.Part, a *answered, place *posi
 			v = v.withVar("sluice_device")
 		case affiliate.MacroReferrerHost:
 			v = v.withVar("sluice_referrer_name")
+		case affiliate.MacroDeepLink:
+			v = v.withVar(w.page(w.programs[a.link.Program].DeepLink))
 		case affiliate.MacroTime:
 			v = v.withVar("sluice_ts")
 		}

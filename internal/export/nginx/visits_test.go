@@ -3,6 +3,7 @@ package nginx
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,8 @@ func visitLinks() []affiliate.Link {
 		{Slug: "pass", Destinations: to("https://shop.example/p?tag=me#top"), Query: pass},
 		{Slug: "only", Destinations: to("https://shop.example/p"), Query: affiliate.QueryPolicy{Mode: affiliate.QueryOnly, Names: []string{"a", "b.c", "q"}}},
 		{Slug: "paid", Program: "acme", Partner: "own", Destinations: to("https://shop.example/p?via={partner}"), Query: pass},
+		{Slug: "deep", Program: "net", DeepLink: true, Query: pass, Destinations: to("https://www.awin1.com/cread.php?awinmid=1&awinaffid=2")},
+		{Slug: "own", Program: "acme", DeepLink: true, Destinations: to("https://shop.example/?x=1")},
 		{Slug: "bots", Destinations: to("https://shop.example/p?s={sub1}&c={click_id}&q={query.q}"), BlockBots: true},
 		{Slug: "rules", Destinations: to("https://shop.example/own?c={country}&d={device}&h={referrer_host}"), Rules: []affiliate.Rule{
 			rule("r1", "https://shop.example/1", affiliate.Condition{On: affiliate.OnCountry, In: []string{"DE", "AT"}}, affiliate.Condition{On: affiliate.OnDevice, NotIn: []string{"phone"}}),
@@ -45,6 +48,9 @@ func visitLinks() []affiliate.Link {
 var (
 	queryBits = []string{"a", "b.c", "q", "sub1", "sub10", "ref", "tag", "TAG", "url", "=", "=", "=", "&", "&", "&", "+", "%20", "%2B", "%c3%bc", "%C3%BC", "50%25", "50%", "x", "anna", "ANNA", "bert",
 		"a b", "/", ":", ";", "'", "(", "[", "]", "{", "}", "|", "\\", "^", "`", "<", "\"", "?", "~", "%41", "%7E", "%2f", "%2F", "$", "!", "*", ",", "@", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}
+	pages = []string{"url=https%3A%2F%2Fshop.example%2Fp", "url=HTTPS%3A%2F%2Fa.SHOP.example", "url=http%3A%2F%2Fplain.example%3Fa%3Db%26c", "url=https%3A%2F%2Fport.example%3A8443%2F%23x", "url=https%3A%2F%2Fport.example",
+		"url=http%3A%2F%2Fshop.example%2F", "url=https%3A%2F%2Fevil.example%2Fshop.example", "url=https%3A%2F%2Fshop.example%40evil.example%2F", "url=https%3A%2F%2Fshop.example.evil.example%2F", "url=https%3A%2F%2Fxshop.example%2F",
+		"url=https%3A%2F%2Fshop.example%5C%2F", "url=https%3A%2F%2Fshop.example%2F%25", "url=https%3A%2F%2Fshop.example%2F%2541", "url=https%3A%2F%2Fshop.example%2F%0A", "url=https://shop.example/p", "url=https%3a%2f%2fshop.example", "url=//shop.example", "url=https%3A%2F%2Fshop.example:8443%2F"}
 	languages = []string{"", "de", "de-DE,de;q=0.9,en;q=0.8", "en,de", "pt-BR", "en;q=0.5,de;q=0.9", "*;q=1,de", "en;q=0,de", "de;q=0.3 , fr;q=0.7", "de;q=x,en", " , de"}
 	referrers = []string{"", "https://blog.example/a?b", "https://www.blog.example", "http://u:p@shop.example:8080/", "https://BLOG.example/", "https://blog.example./x", "blog.example", "android-app://org.x.y/", "https://[::1]:80/", "https://evil.example/?x=https://blog.example/"}
 )
@@ -58,9 +64,12 @@ func TestVisits(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 3))
 	pick := func(list []string) string { return list[random.IntN(len(list))] }
 	links := visitLinks()
-	program := affiliate.Program{ID: "acme"}
-	program.Normalize()
-	source := &export.Source{Sites: []affiliate.Site{{ID: "main", Hosts: []string{"blog.example"}, Prefix: "/go/", DefaultURL: "https://blog.example/"}}, Programs: []affiliate.Program{program},
+	hosts := &affiliate.DeepLink{Hosts: []string{"shop.example", "*.shop.example", "http://plain.example", "port.example:8443"}}
+	programs := []affiliate.Program{{ID: "acme", DeepLink: hosts}, {ID: "net", Network: "awin", DeepLink: hosts}}
+	for i := range programs {
+		programs[i].Normalize()
+	}
+	source := &export.Source{Sites: []affiliate.Site{{ID: "main", Hosts: []string{"blog.example"}, Prefix: "/go/", DefaultURL: "https://blog.example/"}}, Programs: programs,
 		Partners: []affiliate.Partner{{Program: "acme", Code: "anna", Status: affiliate.Active}, {Program: "acme", Code: "bert", Status: affiliate.Paused}}, Links: each(links)}
 	at := time.Now().Truncate(time.Millisecond)
 	dir := t.TempDir()
@@ -86,6 +95,9 @@ func TestVisits(t *testing.T) {
 				q.WriteString(pick(queryBits[9:]))
 			}
 			q.WriteString("&")
+		}
+		if random.IntN(6) == 0 {
+			q.WriteString(pick(pages))
 		}
 		l := &links[random.IntN(len(links))]
 		path := "/go/" + l.Slug
@@ -133,6 +145,9 @@ func TestVisits(t *testing.T) {
 				kind = k.What
 				break
 			}
+		}
+		if slices.Contains(strings.Split(line.Why, ","), "deep_link") && d.Why&affiliate.WhyDeepLink == 0 {
+			t.Errorf("%s: nginx follows ?url= where Sluice does not, to %q", target, got.location)
 		}
 		if kind == "" {
 			t.Errorf("%s (%q %q %q): nginx answers %d %q, rule %q, why %q; want %d %q, rule %q, why %v", target, agent, v.Language, v.Referrer,

@@ -54,6 +54,7 @@ type writer struct {
 	params     map[string]string
 	handOns    map[string]string
 	longs      map[string]string
+	pages      map[string]string
 }
 
 func newWriter(spool io.Writer, from *export.Source, at time.Time) *writer {
@@ -61,7 +62,7 @@ func newWriter(spool io.Writer, from *export.Source, at time.Time) *writer {
 		at: at, report: &export.Report{}, spool: bufio.NewWriterSize(spool, 1<<20),
 		sites: map[string]*site{}, programs: map[string]*affiliate.Program{}, partners: map[string]affiliate.Status{},
 		names: map[uint64]struct{}{}, seed: maphash.MakeSeed(), conditions: map[string]string{}, timed: map[string]bool{}, ruleSets: map[string]string{},
-		splits: map[string]string{}, params: map[string]string{}, handOns: map[string]string{}, longs: map[string]string{},
+		splits: map[string]string{}, params: map[string]string{}, handOns: map[string]string{}, longs: map[string]string{}, pages: map[string]string{},
 	}
 	for i := range from.Sites {
 		s := &site{&from.Sites[i], i + 1}
