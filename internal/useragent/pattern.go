@@ -155,3 +155,10 @@ func escape(s string) string {
 func escapeClass(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `]`, `\]`, `^`, `\^`, `-`, `\-`).Replace(s)
 }
+
+// PlainBrowser is a pattern for what nearly all people send: the user agents of the large browsers,
+// in which no version and no system can spell a bot's word. It is quick, where those of
+// DeclaredBots look at every byte; who matches need not be asked by them. Its letter case counts.
+const PlainBrowser = `^Mozilla/5\.0 \((?:Windows NT 10\.0; Win64; x64|Macintosh; Intel Mac OS X [0-9_.]+|X11; (?:Ubuntu; )?Linux x86_64|Linux; Android [0-9.]+; K|` +
+	`Android [0-9.]+; Mobile|(?:iPhone|iPad); CPU (?:iPhone )?OS [0-9_]+ like Mac OS X)(?:; rv:[0-9.]+)?\) ` +
+	`(?:AppleWebKit/[0-9.]+ \(KHTML, like Gecko\)|Gecko/[0-9.]+)(?: (?:Version|Chrome|CriOS|Firefox|FxiOS|EdgA?|OPR|SamsungBrowser|Mobile|Safari)/[0-9]+[A-Z]?[0-9.]*| Mobile)*$`

@@ -68,6 +68,7 @@ func deviceMaps() string {
 	b = append(b, "\n# Bots that say so.\n"...)
 	m := newMap("$http_user_agent", "sluice_bot", "")
 	m.key("", "")
+	m.expression("~", useragent.PlainBrowser, "")
 	for _, p := range useragent.DeclaredBots() {
 		m.expression("~*", p, "1")
 	}
