@@ -18,6 +18,7 @@ func TestAnswers(t *testing.T) {
 		{ID: 1, Site: "main", Slug: "thing", Destinations: []affiliate.Destination{{URL: "https://shop.example/?c={click_id}"}}, BlockBots: true},
 		{ID: 2, Site: "main", Slug: "code", Code: 308, Destinations: []affiliate.Destination{{URL: "https://shop.example/{ts}"}}, Page: "/a|b"},
 		{ID: 3, Site: "main", Slug: "test", Destinations: []affiliate.Destination{{URL: "https://shop.example/a", Weight: 1}, {URL: "https://shop.example/b", Weight: 1}}},
+		{ID: 4, Site: "main", Slug: "other", Destinations: []affiliate.Destination{{URL: "https://shop.example/a", Weight: 1}, {URL: "https://shop.example/b", Weight: 1}}},
 	})
 	before := time.Now()
 	if _, err := newTarget(t, dir, "").Export(t.Context(), source, before, dir); err != nil {
@@ -85,7 +86,7 @@ func TestAnswers(t *testing.T) {
 	}
 
 	// The same signed cookie, whose end differs after each click, is dealt the same destination.
-	dealt := map[string]int{}
+	dealt, otherwise := map[string]int{}, 0
 	for i := range 40 {
 		key := strings.Repeat(string(rune('A'+i%26)), 15) + string(rune('a'+i/26))
 		first := s.get(t, "/go/test", append(person, "Cookie: sluice="+key+strings.Repeat("x", 30))).location
@@ -94,10 +95,17 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("the visitor %s is sent to %q and to %q", key, first, second)
 		}
 		dealt[first]++
+		if s.get(t, "/go/other", append(person, "Cookie: sluice="+key+strings.Repeat("x", 30))).location != first {
+			otherwise++
+		}
+		s.logged(t)
 		s.logged(t)
 		s.logged(t)
 	}
 	if len(dealt) != 2 || dealt["https://shop.example/a"] < 5 || dealt["https://shop.example/b"] < 5 {
 		t.Errorf("visitors are dealt %v", dealt)
+	}
+	if otherwise < 5 || otherwise > 35 {
+		t.Errorf("two links with the same weights deal %d of 40 visitors otherwise: their shares depend on each other", otherwise)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/useragent"
@@ -63,7 +64,7 @@ func (t *Target) visitMaps() string {
 }
 
 // deviceMaps tell who declares to be a bot, and the class of the device.
-func deviceMaps() string {
+var deviceMaps = sync.OnceValue(func() string {
 	var b []byte
 	b = append(b, "\n# Bots that say so.\n"...)
 	m := newMap("$http_user_agent", "sluice_bot", "")
@@ -89,7 +90,7 @@ func deviceMaps() string {
 	b = append(b, "map $http_sec_ch_ua_mobile $sluice_device_hinted {\n\tdefault $sluice_device_system;\n\t\"?1\" phone;\n}\n"...)
 	class("sluice_device_system", affiliate.OtherDevice.String(), after)
 	return string(b)
-}
+})
 
 // siteMaps tell the site of a host, and what its unknown names get.
 func (w *writer) siteMaps() string {

@@ -84,7 +84,7 @@ func TestVisits(t *testing.T) {
 	s := startNginx(t, binary, dir)
 	defer s.stop(t)
 	alike, excused := 0, map[string]int{}
-	const visits = 6000
+	const visits = 4000
 	for range visits {
 		var q strings.Builder
 		for range random.IntN(5) {
