@@ -103,3 +103,32 @@ func residentMB(t testing.TB, pid int) float64 {
 	}
 	return 0
 }
+
+// Links that ask for more variables than nginx should be given are refused by name; the others are served.
+func TestTooManyVariables(t *testing.T) {
+	binary := needNginx(t)
+	const n = 11_000
+	source := many(n)
+	source.Links = func(yield func(*affiliate.Link, error) bool) {
+		for l := range many(n).Links {
+			if l.ID%11 > 0 {
+				l.Rules = []affiliate.Rule{{ID: "r", Destinations: l.Destinations, When: []affiliate.Condition{{On: affiliate.OnQuery, Name: "q", In: []string{strconv.FormatInt(l.ID, 10)}}}}}
+			}
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
+	dir := t.TempDir()
+	report, err := newTarget(t, dir, "").Export(t.Context(), source, time.Now(), dir)
+	if err != nil || report.Refused == 0 || report.Links+report.Refused != n || report.Counts[refused] != report.Refused || report.Links < variablesMax/2 {
+		t.Fatalf("%d links are written and %d refused (%v)", report.Links, report.Refused, err)
+	}
+	s := startNginx(t, binary, dir)
+	defer s.stop(t)
+	for id, want := range map[int]int{1: 302, n - 1: 404, n: 302} { // the last is a simple one
+		if got := s.get(t, "/go/product-"+strconv.Itoa((id-1)*7919)+"-review", []string{"Host: blog.example"}); got.code != want {
+			t.Errorf("link %d answers %d, want %d", id, got.code, want)
+		}
+	}
+}
