@@ -70,7 +70,7 @@ func (v *converter) batch() [][]byte {
 // convert makes a record of v.in. An error says what is wrong with which field; then there
 // is none.
 func (v *converter) convert() error {
-	in, c := &v.in, &v.click
+	c := &v.click
 	*c = affiliate.Click{}
 	if err := v.identify(); err != nil {
 		return err
@@ -81,10 +81,6 @@ func (v *converter) convert() error {
 	packedURL, err := v.answer()
 	if err != nil {
 		return err
-	}
-	if c.URL != "" && in.ID != c.ID.String() {
-		// As nginx spells it; with the id as we do, URLs that differ in nothing else pack as one.
-		c.URL = strings.ReplaceAll(c.URL, in.ID, c.ID.String())
 	}
 	whole := len(c.URL)
 	redirect.Limit(c)
@@ -107,6 +103,9 @@ func (v *converter) identify() (err error) {
 	}
 	if c.ID, err = affiliate.ParseClickID(in.ID); err != nil {
 		return faultf("id", "%s", err)
+	}
+	if in.URL != "" && in.ID != view(c.ID[:]) {
+		in.URL = v.respell(in.URL, in.ID)
 	}
 	at := c.ID.Time()
 	switch ahead := at.Sub(v.now); {
@@ -135,6 +134,25 @@ func (v *converter) identify() (err error) {
 		}
 	}
 	return nil
+}
+
+// respell writes the click's id in a URL as we do, where it stands as nginx does: then URLs
+// that differ in nothing else are stored once.
+func (v *converter) respell(url, id string) string {
+	start := len(v.scan.own)
+	for {
+		at := strings.Index(url, id)
+		if at < 0 {
+			break
+		}
+		v.scan.own = append(append(v.scan.own, url[:at]...), v.click.ID[:]...)
+		url = url[at+len(id):]
+	}
+	if start == len(v.scan.own) {
+		return url
+	}
+	v.scan.own = append(v.scan.own, url...)
+	return view(v.scan.own[start:])
 }
 
 // request reads what the visitor sent, and judges it as if it had been sent to us.
@@ -249,9 +267,12 @@ func (v *converter) answer() (packedURL []byte, err error) {
 // link, and whoever got a page of ours did not.
 func (v *converter) resolve() (packedURL []byte) {
 	in, c, d := &v.in, &v.click, &v.decision
-	device := v.visit.Device
+	device, visitor := v.visit.Device, ""
+	if !c.Visitor.IsZero() {
+		visitor = view(c.Visitor[:])
+	}
 	v.visit = affiliate.Visit{
-		Host: in.Host, Path: in.Path, Query: in.Query, Time: c.Time().UnixMilli(), ClickID: c.ID.String(), Visitor: c.Visitor.String(),
+		Host: in.Host, Path: in.Path, Query: in.Query, Time: c.Time().UnixMilli(), ClickID: view(c.ID[:]), Visitor: visitor,
 		Returning: in.Returning, Language: in.Language, Referrer: in.Referrer, Country: c.Country, Device: device,
 	}
 	v.table.Resolve(&v.visit, d)

@@ -34,7 +34,7 @@ func (s *scanner) click(c *Click) error {
 		s.at++
 		return nil
 	}
-	// As object does it, without a call for each key.
+	// As object does it, without a call for each key; most logs have no space between.
 	for {
 		if s.peek() != '"' {
 			return s.fault("a key in quotes is wanted, and there is %s", s.next())
@@ -43,11 +43,16 @@ func (s *scanner) click(c *Click) error {
 		if err != nil {
 			return err
 		}
-		if err := s.expect(':', "\":\" is wanted behind a key"); err != nil {
-			return err
+		if !s.take(':') {
+			if err := s.expect(':', "\":\" is wanted behind a key"); err != nil {
+				return err
+			}
 		}
 		if err := s.field(c, key); err != nil {
 			return err
+		}
+		if s.take(',') {
+			continue
 		}
 		switch s.peek() {
 		case ',':
@@ -63,6 +68,18 @@ func (s *scanner) click(c *Click) error {
 
 // field takes the value of a key.
 func (s *scanner) field(c *Click, key string) (err error) {
+	if to := c.text(key); to != nil {
+		switch s.peek() {
+		case '"':
+			*to, err = s.text()
+			return err
+		case 'n':
+			*to = ""
+			_, err = s.word()
+			return err
+		}
+		return s.wrongKind(key, "a text is wanted")
+	}
 	switch key {
 	case "link":
 		c.Link, err = s.integer(key)
@@ -81,20 +98,7 @@ func (s *scanner) field(c *Click, key string) (err error) {
 		c.Why, err = s.words(key)
 		return err
 	}
-	to := c.text(key)
-	if to == nil {
-		return s.skip()
-	}
-	switch s.peek() {
-	case '"':
-		*to, err = s.text()
-		return err
-	case 'n':
-		*to = ""
-		_, err = s.word()
-		return err
-	}
-	return s.wrongKind(key, "a text is wanted")
+	return s.skip()
 }
 
 // text is the field of a key whose value is a text; nil for another key.

@@ -56,6 +56,15 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
+// take takes a byte if it is the next, without a space in front.
+func (s *scanner) take(c byte) bool {
+	if s.at < len(s.b) && s.b[s.at] == c {
+		s.at++
+		return true
+	}
+	return false
+}
+
 // expect takes one byte.
 func (s *scanner) expect(c byte, where string) error {
 	if s.peek() != c {
