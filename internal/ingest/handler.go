@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
@@ -185,10 +184,11 @@ func (v *converter) receive(r *http.Request) *refusal {
 	n, err := v.raw.ReadFrom(io.LimitReader(r.Body, BodyBytesMax+1))
 	v.body = v.raw.Bytes()
 	var limit *http.MaxBytesError
+	var late interface{ Timeout() bool }
 	switch {
 	case n > BodyBytesMax || errors.As(err, &limit):
 		return tooLarge()
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &late) && late.Timeout():
 		return refuse(bodyUnreadable, "the body did not arrive in time")
 	case err != nil:
 		return refuse(bodyUnreadable, "the body ended before it was complete")

@@ -56,7 +56,9 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 			}
 			return nil, affiliate.Errorf(affiliate.NotFound, "no such key")
 		},
-		Anonymous: func(c *affiliate.Click, _ time.Time) affiliate.VisitorID { return affiliate.NewVisitorID(7, uint64(len(c.Agent))) },
+		Anonymous: func(c *affiliate.Click, _ time.Time) affiliate.VisitorID {
+			return affiliate.NewVisitorID(7, uint64(len(c.Agent)))
+		},
 		SiteOfLink: func(_ context.Context, link int64) (string, error) {
 			return map[int64]string{1: "blog", 2: "blog", 9: "shop"}[link], nil
 		},
