@@ -95,7 +95,7 @@ var rooms = []room{
 		why: "an invented past is data; the caller stores it through the common doors"},
 
 	// Faces.
-	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "commission", "ledger", "linkfile", "postback", "remittance", "settlement", "webhook", "experiment"}, std: []string{"database/sql"},
+	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "commission", "ingest", "ledger", "linkfile", "postback", "remittance", "settlement", "webhook", "experiment"}, std: []string{"database/sql"},
 		why: "a face calls the work and never an engine"},
 	{pkg: "api/client", may: []string{"affiliate", "api", "catalog"}, std: []string{"os", "database/sql"},
 		why: "the client speaks the shapes that the server declares"},
