@@ -255,7 +255,7 @@ func TestPartnersTermsAndCoupons(t *testing.T) {
 }
 
 func TestKeysOfASiteStay(t *testing.T) {
-	o := open(t)
+	o, ctx := open(t), t.Context()
 	site, err := o.Site(ctx, "main")
 	if err != nil {
 		t.Fatal(err)
