@@ -29,8 +29,8 @@ func newCrowd() *crowd {
 	return c
 }
 
-// nginx appends a line of nginx's log with 33 keys, some 1,200 bytes.
-func (c *crowd) nginx(b []byte) []byte {
+// plain appends a line of an nginx that knows no more of a link than where it leads.
+func (c *crowd) plain(b []byte) []byte {
 	c.ms += int64(c.random.IntN(2))
 	r := c.random
 	id := fmt.Sprintf("z%012d%011x", c.ms-1_000_000_000_000, r.Uint64()>>20)
@@ -39,6 +39,25 @@ func (c *crowd) nginx(b []byte) []byte {
 		`"ip":"198.51.%d.%d","agent":%q,"referrer":"https://blog.example/reviews/page-%d","language":"de-DE,de;q=0.9,en;q=0.8","accept":"text/html,*/*;q=0.8",`+
 		`"dnt":"","gpc":"","sec_purpose":"","purpose":"","x_purpose":"","x_moz":"","fetch_dest":"document","fetch_mode":"navigate","fetch_site":"same-origin","fetch_user":"?1",`+
 		`"hints":"\"Chromium\";v=\"141\"","hint_mobile":"?0"}`+"\n", id, id, r.IntN(256), r.IntN(256), c.browser[r.IntN(200)], r.IntN(300))
+}
+
+// exported appends a line of an nginx with exported links: all 38 keys of its log format, most
+// with a value.
+func (c *crowd) exported(b []byte) []byte {
+	c.ms += int64(c.random.IntN(2))
+	r := c.random
+	id := fmt.Sprintf("z%012d%011x", c.ms-1_000_000_000_000, r.Uint64()>>20)
+	visitor := ""
+	if r.IntN(2) == 0 {
+		visitor = affiliate.NewVisitorID(uint16(r.Uint32()), r.Uint64()).String()
+	}
+	return fmt.Appendf(b, `{"id":"%s","host":"blog.example","path":"/go/the-thing-17","query":"sub1=autumn","method":"GET","proto":"HTTP/2.0","scheme":"https",`+
+		`"site":"blog","slug":"the-thing-17","link":"1","program":"","partner":"","variant":"a","rule":"","page":"",`+
+		`"outcome":"redirect","code":"302","why":"","url":"https://www.awin1.com/cread.php?awinmid=1234&awinaffid=98765&clickref=%s","visitor":"%s","returning":"1",`+
+		`"ip":"198.51.%d.%d","agent":"%s","referrer":"https://blog.example/reviews/page-%d","language":"de-DE,de;q=0.9","country":"","accept":"text/html,*/*;q=0.8",`+
+		`"dnt":"","gpc":"","sec_purpose":"","purpose":"","x_purpose":"","x_moz":"",`+
+		`"fetch_dest":"document","fetch_mode":"navigate","fetch_site":"same-origin","fetch_user":"?1",`+
+		`"hints":"\"Chromium\";v=\"141\"","hint_mobile":"?0"}`+"\n", id, id, visitor, r.IntN(256), r.IntN(256), c.browser[r.IntN(200)], r.IntN(300))
 }
 
 // edge appends a click as an edge worker sends it: what is not there is left out.
@@ -59,12 +78,17 @@ func (c *crowd) edge(b []byte) []byte {
 //
 //	GOMAXPROCS=1 go test -run - -bench Log -benchtime 3s -count 5 ./internal/ingest
 func BenchmarkLog(b *testing.B) {
+	b.Run("exported", func(b *testing.B) { benchmarkLog(b, (*crowd).exported) })
+	b.Run("plain", func(b *testing.B) { benchmarkLog(b, (*crowd).plain) })
+}
+
+func benchmarkLog(b *testing.B, line func(*crowd, []byte) []byte) {
 	r := newRig(b, nil)
 	c := newCrowd()
 	var log []byte
 	lines := 0
 	for ; len(log) < LogBytesMax-2048; lines++ {
-		log = c.nginx(log)
+		log = line(c, log)
 	}
 	b.SetBytes(int64(len(log)))
 	b.ReportAllocs()

@@ -27,6 +27,7 @@ type converter struct {
 	table    *routing.Table
 	now      time.Time
 	site     string // whose key sends them; "" for the operator
+	bare     bool   // the clicks are lines of a whole server's log, without most headers
 	scan     scanner
 	in       Click
 	click    affiliate.Click
@@ -54,6 +55,7 @@ func newConverter(o *Options) *converter {
 // begin forgets what was converted before.
 func (v *converter) begin(site string) {
 	v.table, v.now, v.site, v.newest = v.options.Table(), v.options.Now(), site, time.Time{}
+	v.bare = false
 	v.records, v.ends, v.list = v.records[:0], v.ends[:0], v.list[:0]
 }
 
@@ -170,6 +172,9 @@ func (v *converter) request() error {
 		return faultf("method", "%q follows no link; GET and HEAD do", clip(in.Method))
 	}
 	c.Signals = r.Signals() | affiliate.SignalElsewhere
+	if v.bare {
+		c.Signals &^= affiliate.SignalNoAccept // nobody wrote down whether it was sent
+	}
 	switch in.Scheme {
 	case "", "http":
 	case "https":
@@ -237,6 +242,9 @@ func (v *converter) answer() (packedURL []byte, err error) {
 			return nil, faultf("outcome", "%q is none of not_found, redirect, fallback, default, block", clip(in.Outcome))
 		}
 		c.Code = codeOf(c.Outcome)
+	}
+	if v.bare && c.Link == 0 {
+		return nil, faultf("path", "%q is the name of no link", clip(in.Path)) // a page, a picture
 	}
 	if in.Link != 0 {
 		c.Link = in.Link

@@ -180,3 +180,19 @@ func TestLogs(t *testing.T) {
 		t.Errorf("too much: %v", err)
 	}
 }
+
+// A whole server's log says nothing of most headers, and most of its lines are no clicks.
+func TestBareLines(t *testing.T) {
+	r := newRig(t, nil)
+	v := newConverter(&r.options)
+	v.begin("")
+	v.bare = true
+	v.in = Click{ID: id(noon), Host: "blog.example", Path: "/go/the-thing-17", Agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+	if err := v.convert(); err != nil || v.click.Verdict != affiliate.VerdictOK || v.click.Link != 1 {
+		t.Errorf("%s of link %d: %v", v.click.Verdict, v.click.Link, err)
+	}
+	v.in.Path = "/style.css"
+	if err := v.convert(); err == nil || !strings.Contains(err.Error(), "no link") || len(v.ends) != 1 {
+		t.Errorf("a style sheet: %v", err)
+	}
+}

@@ -9,14 +9,18 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/journal"
 )
 
 // reply is what a sender gets.
@@ -218,6 +222,18 @@ func TestUnknownKeyReadsNothing(t *testing.T) {
 	}
 }
 
+// A sender that stops in the middle is told so.
+func TestBodyThatDoesNotCome(t *testing.T) {
+	r := newRig(t, nil)
+	for err, want := range map[error]string{os.ErrDeadlineExceeded: "in time", io.ErrUnexpectedEOF: "before it was complete"} {
+		request := signed(many(1), nil)
+		request.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"clicks":`), iotest.ErrReader(err)))
+		if a := r.send(request); a.code != 400 || a.Reason != bodyUnreadable || !strings.Contains(a.Message, want) {
+			t.Errorf("%v: %+v", err, a)
+		}
+	}
+}
+
 type counted struct {
 	io.Reader
 	n int
@@ -320,5 +336,38 @@ func TestSendersAreRemembered(t *testing.T) {
 	}
 	if k := s.Senders[0]; k.Site != "blog" || k.Number != 1 || k.Clicks != 4 || k.Skew != 0 || !k.Newest.Equal(noon.Add(-time.Minute)) || !k.Last.Equal(noon) {
 		t.Errorf("%+v", k)
+	}
+}
+
+// A journal without room turns batches away, and takes them when there is room again.
+func TestFullJournal(t *testing.T) {
+	small, err := journal.Open(filepath.Join(t.TempDir(), "small"), journal.Options{SegmentBytes: 64 << 10, MaxBytes: 256 << 10})
+	must(t, err)
+	defer func() { must(t, small.Close()) }()
+	r := newRig(t, func(o *Options) { o.Journal = small })
+	send := func(n int) reply {
+		clicks := make([]string, 500)
+		for i := range clicks {
+			clicks[i] = click(n*1000+i, `,"query":"`+strings.Repeat("x", 200)+strconv.Itoa(i)+`"`)
+		}
+		return r.send(signed(batch(clicks...), nil))
+	}
+	full := false
+	for n := range 20 {
+		a := send(n)
+		if a.code == 503 {
+			full = a.header.Get("Retry-After") != "" && a.Reason == unavailable
+			break
+		}
+	}
+	if !full {
+		t.Fatal("256 KiB have room for everything")
+	}
+	must(t, small.Release(small.End()))
+	for end := time.Now().Add(10 * time.Second); send(99).code != 200; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("there is room again, and no batch is taken")
+		}
+		must(t, small.Release(small.End()))
 	}
 }
