@@ -65,7 +65,9 @@ func TestOrderOfAClickFromElsewhere(t *testing.T) {
 		t.Fatalf("the click: %d %s", status, text)
 	}
 	p.clicks(1)
-	var list struct{ Items []struct{ State, Partner string } }
+	var list struct {
+		Items []struct{ State, Partner string }
+	}
 	for range 1000 {
 		p.call("GET", "/api/v1/conversions?program=lamps", "", &list)
 		if len(list.Items) == 1 && list.Items[0].Partner == "anna" {
@@ -91,7 +93,9 @@ func TestSkewOfASenderIsTold(t *testing.T) {
 	}
 	var s api.Status
 	p.call("GET", "/api/v1/status", "", &s)
-	if !slices.ContainsFunc(s.Warnings, func(w api.Warning) bool { return strings.Contains(w.What, "clock") && strings.Contains(w.What, "main.1") }) {
+	if !slices.ContainsFunc(s.Warnings, func(w api.Warning) bool {
+		return strings.Contains(w.What, "clock") && strings.Contains(w.What, "main.1")
+	}) {
 		t.Errorf("nothing is said of a clock that is three minutes late: %+v", s.Warnings)
 	}
 	if s.Ingest == nil || s.Ingest.Taken != 1 || s.Ingest.Unsigned != 2 || len(s.Ingest.Keys) != 1 || s.Ingest.Keys[0].SkewSeconds > -170 || s.Ingest.Keys[0].SkewSeconds < -190 {
