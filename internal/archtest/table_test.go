@@ -64,6 +64,8 @@ var rooms = []room{
 	{pkg: "analytics/*", may: []string{ownRoom, "affiliate"}, why: "an engine never knows another engine"},
 	{pkg: "distribution/*", may: []string{ownRoom, "affiliate", "routing"}, why: "an engine never knows another engine"},
 	{pkg: "network/*", may: []string{ownRoom, "affiliate"}, why: "an engine never knows another engine"},
+	{pkg: "export/nginx", may: []string{ownRoom, "affiliate", "routing", "useragent"},
+		why: "an engine never knows another engine; nginx has to be told what a user agent is"},
 	{pkg: "export/*", may: []string{ownRoom, "affiliate", "routing"}, why: "an engine never knows another engine"},
 
 	// Work.
