@@ -1,0 +1,102 @@
+// Command vectors writes the decision vectors with the documents that the edge needs for them,
+// for the tests of its code: a JSON list of {name, documents, cases: [{name, documents, visit, expect}]},
+// where a case with documents of its own has these instead.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/export"
+	"github.com/sluicehq/sluice/internal/export/edge"
+	"github.com/sluicehq/sluice/internal/export/exporttest"
+)
+
+type file struct {
+	Name      string                     `json:"name"`
+	Documents map[string]json.RawMessage `json:"documents"`
+	Cases     []vector                   `json:"cases"`
+}
+
+type vector struct {
+	Name      string                     `json:"name"`
+	Documents map[string]json.RawMessage `json:"documents,omitempty"`
+	Visit     json.RawMessage            `json:"visit"`
+	Expect    exporttest.Expectation     `json:"expect"`
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "vectors:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	files, err := exporttest.Vectors("testdata/decisions")
+	if err != nil {
+		return err
+	}
+	var list []file
+	for _, f := range files {
+		out := file{Name: f.Name}
+		if out.Documents, err = documents(f.Source(&exporttest.Case{})); err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		for i := range f.Cases {
+			c := &f.Cases[i]
+			v := vector{Name: c.Name, Visit: visit(&c.Visit), Expect: c.Expect}
+			if c.Links != nil {
+				if v.Documents, err = documents(f.Source(c)); err != nil {
+					return fmt.Errorf("%s: %s: %w", f.Name, c.Name, err)
+				}
+			}
+			out.Cases = append(out.Cases, v)
+		}
+		list = append(list, out)
+	}
+	return json.NewEncoder(os.Stdout).Encode(list)
+}
+
+// visit spells a visit as the code at the edge does.
+func visit(v *exporttest.Visit) json.RawMessage {
+	action := v.Action
+	if action == "" {
+		action = affiliate.Pass.String()
+	}
+	b, err := json.Marshal(map[string]any{
+		"host": v.Host, "path": v.Path, "query": v.Query, "time": v.Time.UnixMilli(), "clickID": v.ClickID, "visitor": v.Visitor,
+		"returning": v.Returning, "action": action, "language": v.Language, "referrer": v.Referrer, "country": v.Country, "device": v.Device,
+	})
+	if err != nil {
+		panic("BUG: " + err.Error()) // text and numbers encode
+	}
+	return b
+}
+
+func documents(from *export.Source) (map[string]json.RawMessage, error) {
+	docs := map[string]json.RawMessage{edge.SitesKey: edge.Sites(from.Sites)}
+	programs := map[string]*affiliate.Program{}
+	for i := range from.Programs {
+		p := &from.Programs[i]
+		programs[p.ID] = p
+		docs[edge.ProgramKey(p.ID)] = edge.Program(p)
+	}
+	for i := range from.Partners {
+		p := &from.Partners[i]
+		docs[edge.PartnerKey(p.Program, p.Code)] = edge.Partner(p)
+	}
+	for l, err := range from.Links {
+		if err != nil {
+			return nil, err
+		}
+		d, err := edge.Link(l, programs[l.Program])
+		if err != nil {
+			return nil, err
+		}
+		docs[edge.LinkKey(l.Site, l.Slug)] = d
+	}
+	return docs, nil
+}
