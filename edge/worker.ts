@@ -2,9 +2,10 @@
 // the isolate, and the click leaves when the answer has. No visitor waits for the server, and
 // none sees an error of the store: who cannot be decided is sent to the default URL.
 
+import type { Documents } from "./core/document.ts";
 import { Outbox, readKeys, type Click, type Destination } from "./core/outbox.ts";
 import { answer, clickOf, cookieFor, identify, type Request as Asked, type Settings } from "./core/request.ts";
-import { answerDefault, emptyDecision, resolve } from "./core/resolve.ts";
+import { answerDefault, emptyDecision, resolve, siteFor } from "./core/resolve.ts";
 import { Cache } from "./core/store.ts";
 import { Signer } from "./core/token.ts";
 import type { Decision } from "./core/visit.ts";
@@ -126,9 +127,10 @@ function asked(request: Request): Asked {
 }
 
 /** Sends the visitor to the default when there is nothing to decide with. */
-function undecided(env: Env, e: unknown, d: Decision): Decision {
+async function undecided(env: Env, documents: Documents, host: string, e: unknown, d: Decision): Promise<void> {
   console.error(`a visit could not be decided: ${String(e)}`);
-  return answerDefault({ id: d.site, prefix: "/", default: env.DEFAULT_URL ?? "" }, d);
+  const site = d.site ? siteFor(await documents.sites(), host) : undefined; // they were there a moment ago
+  answerDefault(site ?? { id: "", prefix: "/", default: env.DEFAULT_URL ?? "" }, d);
 }
 
 function reply(d: Pick<Decision, "code" | "url">, cookie: string, head: boolean): Response {
@@ -157,10 +159,11 @@ export default {
     const now = Date.now();
     const visitor = await identify(r, now, i.signer, i.settings, i.hash);
     const d = emptyDecision();
+    const documents = i.cache.at(now, (key) => read(env, i, key));
     try {
-      await resolve(visitor.visit, i.cache.at(now, (key) => read(env, i, key)), d);
+      await resolve(visitor.visit, documents, d);
     } catch (e) {
-      undecided(env, e, d);
+      await undecided(env, documents, r.host, e, d);
     }
     const cookie = await cookieFor(r, visitor, d, i.signer, i.settings);
     record(env, ctx, i, clickOf(r, visitor, d));

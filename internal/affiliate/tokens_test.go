@@ -3,14 +3,11 @@ package affiliate
 import (
 	"encoding/hex"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"testing"
 	"time"
 )
-
-var update = flag.Bool("update", false, "write testdata/tokens.json anew")
 
 const tokensFile = "../../testdata/tokens.json"
 
