@@ -1,9 +1,12 @@
-// Builds what is deployed: dist/worker.js for Cloudflare. It is small enough to be read.
+// Builds what is deployed into the place from which the program hands it out. It is small
+// enough to be read.
 
 import { build } from "esbuild";
 
+const to = new URL("../internal/export/edge/dist/", import.meta.url).pathname;
+
 for (const name of ["worker"]) {
   await build({
-    entryPoints: [`${name}.ts`], outfile: `dist/${name}.js`, bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "error",
+    entryPoints: [`${name}.ts`], outfile: `${to}${name}.js`, bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "error",
   });
 }

@@ -9,7 +9,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Miniflare } from "miniflare";
 
-const script = readFileSync(new URL("../dist/worker.js", import.meta.url), "utf8");
+const script = readFileSync(new URL("../../internal/export/edge/dist/worker.js", import.meta.url), "utf8");
 const chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.0.0 Safari/537.36";
 const secret = Buffer.alloc(32, 7);
 const ring = "7 " + Buffer.from("0123456789abcdef0123456789ABCDEF").toString("hex");

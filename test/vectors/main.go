@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -77,26 +78,14 @@ func visit(v *exporttest.Visit) json.RawMessage {
 }
 
 func documents(from *export.Source) (map[string]json.RawMessage, error) {
-	docs := map[string]json.RawMessage{edge.SitesKey: edge.Sites(from.Sites)}
-	programs := map[string]*affiliate.Program{}
-	for i := range from.Programs {
-		p := &from.Programs[i]
-		programs[p.ID] = p
-		docs[edge.ProgramKey(p.ID)] = edge.Program(p)
+	docs := map[string]json.RawMessage{}
+	report := &export.Report{}
+	err := edge.Documents(context.Background(), from, report, func(key string, document []byte) error {
+		docs[key] = document
+		return nil
+	})
+	if err == nil && report.Refused > 0 {
+		err = fmt.Errorf("%v", report.Shortfalls)
 	}
-	for i := range from.Partners {
-		p := &from.Partners[i]
-		docs[edge.PartnerKey(p.Program, p.Code)] = edge.Partner(p)
-	}
-	for l, err := range from.Links {
-		if err != nil {
-			return nil, err
-		}
-		d, err := edge.Link(l, programs[l.Program])
-		if err != nil {
-			return nil, err
-		}
-		docs[edge.LinkKey(l.Site, l.Slug)] = d
-	}
-	return docs, nil
+	return docs, err
 }
