@@ -5,8 +5,8 @@ import { build } from "esbuild";
 
 const to = new URL("../internal/export/edge/dist/", import.meta.url).pathname;
 
-for (const name of ["worker"]) {
+for (const [entry, name] of [["worker.ts", "worker.js"], ["lambda.entry.ts", "lambda.mjs"]]) {
   await build({
-    entryPoints: [`${name}.ts`], outfile: `${to}${name}.js`, bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "error",
+    entryPoints: [entry], outfile: to + name, bundle: true, format: "esm", target: "es2022", minify: true, legalComments: "none", logLevel: "error",
   });
 }

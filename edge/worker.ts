@@ -2,10 +2,11 @@
 // the isolate, and the click leaves when the answer has. No visitor waits for the server, and
 // none sees an error of the store: who cannot be decided is sent to the default URL.
 
+import { answerDefault, emptyDecision, siteFor } from "./core/decide.ts";
 import type { Documents } from "./core/document.ts";
 import { Outbox, readKeys, type Click, type Destination } from "./core/outbox.ts";
 import { answer, clickOf, cookieFor, identify, type Request as Asked, type Settings } from "./core/request.ts";
-import { answerDefault, emptyDecision, resolve, siteFor } from "./core/resolve.ts";
+import { resolve } from "./core/resolve.ts";
 import { Cache } from "./core/store.ts";
 import { Signer } from "./core/token.ts";
 import type { Decision } from "./core/visit.ts";

@@ -1,5 +1,6 @@
 // The conditions of rules.
 
+import { wallClock } from "./clock.ts";
 import type { Condition } from "./document.ts";
 import { bytes, equalFold, queryValue, urlHost } from "./text.ts";
 import type { Visit } from "./visit.ts";
@@ -65,7 +66,6 @@ function quality(s: string): number {
 }
 
 const days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-const zones = new Map<string, Intl.DateTimeFormat>();
 
 /** A window over midnight belongs to the day on which it begins. */
 function clockHolds(c: Condition, time: number): boolean {
@@ -82,25 +82,4 @@ function clockHolds(c: Condition, time: number): boolean {
     return false;
   }
   return !c.days?.length || c.days.includes(days[day] ?? "");
-}
-
-/** The weekday, 0 for Sunday, and the minute of the day in a time zone. */
-function wallClock(zone: string, time: number): [number, number] | undefined {
-  let format = zones.get(zone);
-  if (!format) {
-    try {
-      format = new Intl.DateTimeFormat("en-US", { timeZone: zone, hourCycle: "h23", weekday: "short", hour: "2-digit", minute: "2-digit" });
-    } catch {
-      return undefined;
-    }
-    zones.set(zone, format);
-  }
-  let day = 0;
-  let minute = 0;
-  for (const part of format.formatToParts(time)) {
-    if (part.type === "weekday") day = days.indexOf(part.value.toLowerCase());
-    if (part.type === "hour") minute += 60 * Number(part.value);
-    if (part.type === "minute") minute += Number(part.value);
-  }
-  return [day, minute];
 }

@@ -1,32 +1,9 @@
-// Decides where a visit leads, as internal/routing does on the server: the rules, in their order,
-// are those of docs/formats/decisions.md.
+// Reads what a visit's decision needs, and has it decided.
 
-import { bucket, share } from "./bucket.ts";
-import { holds } from "./condition.ts";
-import { allowsDeepLink } from "./deeplink.ts";
-import type { Documents, Link, Partner, Program, Site, Sites, Status, Target } from "./document.ts";
+import { answerDefault, decide, emptyDecision, partnerOf, siteFor, withoutPartner } from "./decide.ts";
+import type { Documents, Link, Partner } from "./document.ts";
 import { canonicalSlug, nameInPath } from "./slug.ts";
-import { expand, expandTarget, type Expansion } from "./template.ts";
-import { bytes, canonicalHost, lowerASCII, queryValue } from "./text.ts";
 import { Why, type Decision, type Visit } from "./visit.ts";
-
-/** The answer of a site for who cannot be sent to a destination. */
-export function answerDefault(site: Site | undefined, d: Decision): Decision {
-  d.url = site?.default ?? "";
-  d.outcome = d.url ? "default" : "not_found";
-  d.code = d.url ? 302 : 404;
-  return d;
-}
-
-export function emptyDecision(): Decision {
-  return { outcome: "not_found", code: 404, url: "", link: 0, site: "", slug: "", program: "", partner: "", variant: "", rule: "", page: "", why: 0 };
-}
-
-/** The site that answers for a host. */
-export function siteFor(sites: Sites, asked: string): Site | undefined {
-  const host = canonicalHost(asked);
-  return sites.sites.find((s) => s.hosts?.includes(host)) ?? sites.sites.find((s) => !s.hosts?.length);
-}
 
 /** Decides a visit, into d. It fails when the documents cannot be had. */
 export async function resolve(v: Visit, documents: Documents, d: Decision = emptyDecision()): Promise<Decision> {
@@ -42,145 +19,29 @@ export async function resolve(v: Visit, documents: Documents, d: Decision = empt
     d.why = Why.UnknownName;
     return d;
   }
-  const found = await find(documents, site.id, name, d);
-  if (!found) {
+  const slug = canonicalSlug(name);
+  d.slug = slug ?? "";
+  const [link, inPath] = slug === undefined ? [undefined, ""] : await find(documents, site.id, slug, d);
+  if (!link) {
     d.why = Why.UnknownName;
     return answerDefault(site, d);
   }
-  const [link, partner] = found;
-  d.link = link.i;
-  d.page = link.pg ?? "";
   const program = link.g ? await documents.program(link.g) : undefined;
-  if (program) d.program = program.id;
-  if (link.p) await creditDefault(documents, program, link.p, d);
-  return follow(v, documents, site, { visit: v, decision: d, link, program, page: "" }, partner);
+  const partners = new Map<string, Partner | undefined>();
+  if (program) {
+    for (const code of [link.p ?? "", partnerOf(v, program, inPath)]) if (code !== "") partners.set(code, await documents.partner(program.id, code));
+  }
+  return decide(v, site, { link, program, inPath, partner: (code) => partners.get(code) }, d);
 }
 
-/** The link of a name. One of several segments that is no link's may end in a partner's code. */
-async function find(documents: Documents, site: string, name: string, d: Decision): Promise<[Link, string] | undefined> {
-  const slug = canonicalSlug(name);
-  if (slug === undefined) return undefined;
-  d.slug = slug;
+/** The link of a slug, which may end in a partner's code. */
+async function find(documents: Documents, site: string, slug: string, d: Decision): Promise<[Link | undefined, string]> {
   const at = documents.link(site, slug);
   const link = at instanceof Promise ? await at : at;
-  if (link) return [link, ""];
-  const end = slug.lastIndexOf("/");
-  const short = end < 0 ? undefined : canonicalSlug(bytes(slug.slice(0, end)));
-  if (short === undefined) return undefined;
-  const shorter = await documents.link(site, short);
-  if (!shorter?.g) return undefined;
-  d.slug = short;
-  return [shorter, slug.slice(end + 1)];
-}
-
-const active = (s: Status): boolean => s !== "paused" && s !== "archived";
-
-/** Credits the link's own partner, unless the program says that this one is not active any more. */
-async function creditDefault(documents: Documents, program: Program | undefined, code: string, d: Decision): Promise<void> {
-  const known = program && (await documents.partner(program.id, code));
-  if (known && !active(known.s)) {
-    d.why |= Why.PartnerPaused;
-    return;
-  }
-  d.partner = code;
-  d.why |= Why.PartnerDefault;
-}
-
-async function follow(v: Visit, documents: Documents, site: Site, x: Expansion, inPath: string): Promise<Decision> {
-  const { decision: d, link, program } = x;
-  const why = closed(link, program, v.time);
-  if (why) {
-    d.why |= why;
-    return fallBack(x, site);
-  }
-  if (v.action !== "pass") {
-    if (v.action === "decoy") d.why |= Why.Decoy;
-    if (v.action === "block" || link.bb) {
-      d.why |= Why.Blocked;
-      d.outcome = "block";
-      d.code = 403;
-      return d;
-    }
-  }
-  if (program) await creditPartner(v, documents, program, inPath, d);
-  const rule = link.r?.find((r) => (r.w ?? []).every((c) => holds(c, v)));
-  if (rule) {
-    d.rule = rule.i;
-    d.why |= Why.Rule;
-  }
-  const target = choose(x, rule?.d ?? link.d);
-  if (!target) return fallBack(x, site);
-  d.variant = target.i;
-  d.outcome = "redirect";
-  d.code = link.c ?? 302;
-  chooseDeepLink(x);
-  d.url = expandTarget(x, target);
-  return d;
-}
-
-/** Why the link leads nowhere now, or 0. */
-function closed(link: Link, program: Program | undefined, time: number): number {
-  if (link.s === "archived") return Why.Archived;
-  if (link.s === "paused") return Why.Paused;
-  if (link.to !== undefined && time >= link.to) return Why.Ended;
-  if (link.from !== undefined && time < link.from) return Why.NotStarted;
-  return program && !active(program.s) ? Why.ProgramClosed : 0;
-}
-
-/** Sends the visit to the link's fallback, or the site's default. */
-function fallBack(x: Expansion, site: Site): Decision {
-  if (x.link.f === undefined) return answerDefault(site, x.decision);
-  x.decision.outcome = "fallback";
-  x.decision.code = 302;
-  x.decision.url = expand(x, x.link.f);
-  return x.decision;
-}
-
-/** Finds the partner of the visit: from the path, else the program's parameter. */
-async function creditPartner(v: Visit, documents: Documents, program: Program, inPath: string, d: Decision): Promise<void> {
-  const code = inPath || lowerASCII(queryValue(v.query, program.pp ?? "") ?? "");
-  if (code === "") return;
-  const partner: Partner | undefined = await documents.partner(program.id, code);
-  if (!partner) {
-    d.why |= Why.PartnerUnknown;
-  } else if (!active(partner.s)) {
-    d.why |= Why.PartnerPaused;
-  } else {
-    d.partner = code;
-    d.why = (d.why & ~(Why.PartnerDefault | Why.PartnerPaused)) | Why.Partner;
-  }
-}
-
-/** Picks a destination by the visitor's bucket; undefined when the fallback is to answer. */
-function choose(x: Expansion, targets: Target[]): Target | undefined {
-  const d = x.decision;
-  if (targets.length > 1) d.why |= Why.Shared;
-  const chosen = targets.length > 1 ? pick(x, targets, "") : targets[0];
-  if (!chosen?.dn) return chosen;
-  const up = targets.filter((t) => !t.dn);
-  if (targets.length > 1 && total(up) > 0) {
-    d.why |= Why.DestinationDown;
-    return pick(x, up, "~");
-  }
-  d.why |= Why.AllDown;
-  return x.link.f === undefined ? chosen : undefined;
-}
-
-const total = (targets: Target[]): number => targets.reduce((sum, t) => sum + t.w, 0);
-
-function pick({ visit, decision: d }: Expansion, targets: Target[], attempt: string): Target | undefined {
-  let at = share(bucket(`${visit.visitor || visit.clickID}|${d.link}|${d.rule}${attempt}`), total(targets));
-  return targets.find((t) => at < t.w || ((at -= t.w), false));
-}
-
-/** Keeps the page that the visit asks for, if it may have it. */
-function chooseDeepLink(x: Expansion): void {
-  const page = queryValue(x.visit.query, "url");
-  if (!page) return;
-  if (!x.link.dl || !x.program || !allowsDeepLink(x.program.dl ?? [], page)) {
-    x.decision.why |= Why.DeepLinkRefused;
-    return;
-  }
-  x.decision.why |= Why.DeepLink;
-  x.page = page;
+  const short = link ? undefined : withoutPartner(slug);
+  if (!short) return [link, ""];
+  const shorter = await documents.link(site, short.slug);
+  if (!shorter?.g) return [undefined, ""];
+  d.slug = short.slug;
+  return [shorter, short.partner];
 }

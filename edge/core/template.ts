@@ -87,12 +87,12 @@ function handOn(x: Expansion, url: string, t: Handing): string {
   if (x.visit.action !== "pass" || x.visit.query === "") return "";
   const body = split(url, "#")[0];
   const query = split(body, "?")[1];
-  const own = new Set((query ?? "").split("&").map((pair) => lowerASCII(split(pair, "=")[0])));
+  const own = (query ?? "").split("&").map((pair) => lowerASCII(split(pair, "=")[0]));
   let separator = query === undefined ? "?" : /[?&]$/.test(body) ? "" : "&";
   let out = "";
   for (const pair of x.visit.query.split("&")) {
     const [name, value] = split(pair, "=");
-    if (!mayHandOn(x, name, t.pp) || own.has(lowerASCII(name))) continue;
+    if (!mayHandOn(x, name, t.pp) || own.includes(lowerASCII(name))) continue;
     if (out.length + 1 + name.length + 1 + 3 * (value ?? "").length > handedOnBytesMax) break;
     const text = name + (value === undefined ? "" : "=" + asSent(value));
     out += t.o === 2 ? text + "&" : separator + text;

@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Miniflare } from "miniflare";
+import { Server } from "./server.js";
 
 const script = readFileSync(new URL("../../internal/export/edge/dist/worker.js", import.meta.url), "utf8");
 const chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.0.0 Safari/537.36";
@@ -21,38 +21,6 @@ const documents = {
   "l/main/paid": { v: 1, i: 3, g: "acme", d: [{ i: "a", w: 1, u: "https://acme.example/" }] },
   "g/acme": { v: 1, id: "acme", pp: "ref" },
 };
-
-/** Server takes clicks as Sluice does, and remembers them. */
-class Server {
-  clicks = [];
-  requests = [];
-  answers = []; // statuses for the next requests; then 200
-
-  async start() {
-    this.http = createServer(async (request, response) => {
-      let body = "";
-      for await (const chunk of request) body += chunk;
-      const status = this.answers.shift() ?? 200;
-      this.requests.push({ headers: request.headers, body, status });
-      if (status === 200) this.clicks.push(...JSON.parse(body).clicks);
-      response.writeHead(status, { "content-type": "application/json" }).end("{}");
-    });
-    await new Promise((resolve) => this.http.listen(0, "127.0.0.1", resolve));
-    this.url = `http://127.0.0.1:${this.http.address().port}/ingest/clicks`;
-  }
-
-  stop() {
-    this.http.closeAllConnections();
-    this.http.close();
-  }
-
-  /** Waits until so many clicks are there. */
-  async has(n) {
-    for (const end = Date.now() + 30_000; this.clicks.length < n; await new Promise((r) => setTimeout(r, 20))) {
-      assert.ok(Date.now() < end, `${this.clicks.length} of ${n} clicks came in 30 s`);
-    }
-  }
-}
 
 let server;
 
@@ -74,11 +42,7 @@ before(async () => {
   await server.start();
 });
 after(() => server.stop());
-beforeEach(() => {
-  server.clicks = [];
-  server.requests = [];
-  server.answers = [];
-});
+beforeEach(() => server.forget());
 
 test("the worker is small", () => {
   const bytes = gzipSync(script, { level: 9 }).length;
@@ -146,6 +110,12 @@ describe("a visit", () => {
     const response = await edge.visit("/go/thing", { "user-agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)" });
     assert.equal(response.headers.get("location"), "https://shop.example/p?sid=");
     assert.equal(response.headers.get("set-cookie"), null);
+  });
+
+  test("names no partner that the language knows and the program does not", async () => {
+    for (const code of ["__proto__", "constructor", "toString"]) await edge.visit(`/go/paid?ref=${code}`);
+    await server.has(3);
+    for (const click of server.clicks) assert.equal(click.partner, undefined);
   });
 
   test("of an unknown name is sent to the default URL", async () => {
