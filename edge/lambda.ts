@@ -6,6 +6,7 @@ import type { Documents, Link, Partner, Program, Sites } from "./core/document.t
 import { Outbox, readKeys, type Destination } from "./core/outbox.ts";
 import { answer, clickOf, cookieFor, identify, type Request, type Settings, type Visitor } from "./core/request.ts";
 import { resolve } from "./core/resolve.ts";
+import { bytes } from "./core/text.ts";
 import { Signer } from "./core/token.ts";
 
 /** The event that CloudFront hands over. */
@@ -142,7 +143,7 @@ function requestOf(q: EventRequest): Request {
   const header = (name: string): string => q.headers[name]?.map((h) => h.value).join(name === "cookie" ? "; " : ", ") ?? "";
   return {
     method: q.method, scheme: header("cloudfront-forwarded-proto") || "https", proto: "HTTP/" + (header("cloudfront-viewer-http-version") || "1.1"), host: header("host"),
-    path: q.uri, query: q.querystring, ip: q.clientIp, country: header("cloudfront-viewer-country"), header,
+    path: bytes(q.uri), query: bytes(q.querystring), ip: q.clientIp, country: header("cloudfront-viewer-country"), header,
   };
 }
 

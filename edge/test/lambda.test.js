@@ -33,7 +33,7 @@ describe("decision vectors", () => {
     test(file.name, async () => {
       for (const c of file.cases) {
         // What no request can say is said in its place: the time, the ids and the verdict.
-        const identify = async () => ({ visit: c.visit, agent: { device: c.visit.device, tool: false }, token: undefined, returning: false, refused: false });
+        const identify = async (r) => ({ visit: { ...c.visit, host: r.host, path: r.path, query: r.query }, agent: { device: c.visit.device, tool: false }, token: undefined, returning: false, refused: false });
         const handler = create({ config: {}, documents: c.documents ?? file.documents, identify, fetch });
         const { host, path, query } = c.visit;
         const response = await handler(lambdaEvent({ host, path, query }));
