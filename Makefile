@@ -20,7 +20,7 @@ dashboard_sources := $(shell test -f web/package.json && find web internal/api/o
 worker := internal/export/edge/dist/worker.js
 worker_sources := $(shell find edge -type f -not -path '*/node_modules/*' -not -path 'edge/test/*')
 
-.PHONY: help needs geo dashboard edge binary build run test test-go test-web test-edge test-browser lint lint-go lint-shell lint-web bench crash sim fmt clean
+.PHONY: help needs geo dashboard edge binary build run test test-go test-web test-edge test-browser lint lint-go lint-shell lint-web bench bench-edge crash sim fmt clean
 
 help: ## Print these targets
 	@echo "Sluice $(VERSION). Targets:"
@@ -38,6 +38,9 @@ lint: needs geo dashboard lint-shell lint-go lint-web ## Check formatting, go ve
 
 bench: build ## Measure what the project promises, beside nginx; prints a table
 	@scripts/bench.sh
+
+bench-edge: edge ## Measure a visit in Cloudflare's runtime beside the few lines that most begin with
+	@cd edge && node bench.js
 
 crash: binary ## Kill the server under load 100 times and account for every click
 	SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_CRASH_ROUNDS=$${SLUICE_CRASH_ROUNDS:-100} go test ./test/crash -count=1 -v -timeout 30m
@@ -105,4 +108,5 @@ test-web: dashboard
 	@if [ -f web/package.json ]; then cd web && npm test --silent; fi
 
 test-edge: edge geo dashboard
+	@scripts/needs-njs.sh
 	@cd edge && npm test --silent

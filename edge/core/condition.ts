@@ -1,5 +1,6 @@
 // The conditions of rules.
 
+import { clocks } from "./features.ts";
 import { wallClock } from "./clock.ts";
 import type { Condition } from "./document.ts";
 import { bytes, equalFold, queryValue, urlHost } from "./text.ts";
@@ -27,7 +28,7 @@ export function holds(c: Condition, v: Visit): boolean {
       return anyOf(c, (value) => fact !== undefined && (value === "*" || fact === bytes(value)));
     }
     case "time":
-      return clockHolds(c, v.time);
+      return clocks && clockHolds(c, v.time);
     case "date":
       return (c.after ?? -Infinity) <= v.time && v.time < (c.before ?? Infinity);
   }

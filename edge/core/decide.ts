@@ -6,6 +6,7 @@ import { holds } from "./condition.ts";
 import { allowsDeepLink } from "./deeplink.ts";
 import type { Link, Partner, Program, Site, Sites, Status, Target } from "./document.ts";
 import { canonicalSlug } from "./slug.ts";
+import { deepLinks } from "./features.ts";
 import { expand, expandTarget, type Expansion } from "./template.ts";
 import { bytes, canonicalHost, lowerASCII, queryValue } from "./text.ts";
 import { Why, type Decision, type Visit } from "./visit.ts";
@@ -86,7 +87,7 @@ export function decide(v: Visit, site: Site, found: Found, d: Decision): Decisio
   d.variant = target.i;
   d.outcome = "redirect";
   d.code = link.c ?? 302;
-  chooseDeepLink(x);
+  if (deepLinks) chooseDeepLink(x);
   d.url = expandTarget(x, target);
   return d;
 }

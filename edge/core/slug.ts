@@ -1,7 +1,9 @@
 // Names of links: every spelling of one finds the same link. The rules are step by step those
 // of docs/formats/decisions.md.
 
-import { equalFold, text, unescapePath } from "./text.ts";
+import { text } from "./text.ts";
+
+export { nameInPath } from "./path.ts";
 
 const slugBytesMax = 200;
 const trailing = /[.,;:!?'")\]}>\-_~/]+$/;
@@ -24,20 +26,4 @@ export function canonicalSlug(name: string): string | undefined {
   slug = slug.normalize("NFC").split("/").filter(Boolean).join("/").replace(trailing, "");
   const fine = shape.test(slug) && !tooManyMarks.test(slug) && !undecidable.test(slug) && new TextEncoder().encode(slug).length <= slugBytesMax;
   return fine ? slug : undefined;
-}
-
-/**
- * Cuts a site's prefix from a path as sent and returns the name that follows, decoded; "" for
- * the prefix alone and for the root of the host, undefined for a path that is neither.
- */
-export function nameInPath(path: string, prefix: string): string | undefined {
-  if (path.startsWith(prefix) && path.indexOf("%", prefix.length) < 0) return path.slice(prefix.length);
-  let rest = unescapePath(path).replace(/^\/+/, "");
-  if (rest === "") return "";
-  for (const want of prefix.split("/").filter(Boolean)) {
-    const end = rest.indexOf("/");
-    if (!equalFold(end < 0 ? rest : rest.slice(0, end), want)) return undefined;
-    rest = end < 0 ? "" : rest.slice(end).replace(/^\/+/, "");
-  }
-  return rest;
 }

@@ -1,5 +1,6 @@
 // From a template to the URL that a visitor is sent to.
 
+import { deepLinks, handingOn } from "./features.ts";
 import type { Handing, Link, Part, Program, Target, Template } from "./document.ts";
 import { asSent, bytes, cut, equalFold, escape, lowerASCII, queryValue, split, unescapeQuery, urlHost } from "./text.ts";
 import { Why, type Decision, type Visit } from "./visit.ts";
@@ -18,7 +19,7 @@ export interface Expansion {
 
 /** Writes the URL of the chosen destination. */
 export function expandTarget(x: Expansion, t: Target): string {
-  if (x.page === "") return expand(x, t.u);
+  if (!deepLinks || x.page === "") return expand(x, t.u);
   return t.du !== undefined ? expand(x, t.du) : expandPage(x, t.ps ?? ["", []]);
 }
 
@@ -28,7 +29,7 @@ export function expand(x: Expansion, t: Template): string {
   if (Array.isArray(t)) return write(x, t);
   const head = write(x, t.h);
   const url = head + write(x, t.t);
-  const more = handOn(x, url, t);
+  const more = handingOn ? handOn(x, url, t) : "";
   return more === "" ? url : head + more + url.slice(head.length);
 }
 
@@ -59,7 +60,7 @@ function macro({ visit: v, decision: d, page }: Expansion, name: string, arg: st
     case "query":
       return escape(cut(queryValue(v.query, arg) ?? ""), raw);
     case "page":
-      return escape(page, false);
+      return deepLinks ? escape(page, false) : "";
     case "link":
       return escape(bytes(d.slug), raw);
     case "site":

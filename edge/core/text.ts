@@ -6,7 +6,9 @@
 export function bytes(s: string): string {
   for (let i = 0; i < s.length; i++) {
     if (s.charCodeAt(i) > 0x7f) {
-      return Array.from(new TextEncoder().encode(s), (b) => String.fromCharCode(b)).join("");
+      let b = "";
+      for (const byte of new TextEncoder().encode(s)) b += String.fromCharCode(byte);
+      return b;
     }
   }
   return s;
@@ -18,7 +20,9 @@ export function text(b: string): string | undefined {
   for (let i = 0; i < b.length && plain; i++) plain = b.charCodeAt(i) < 0x80;
   if (plain) return b;
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(b, (c) => c.charCodeAt(0)));
+    const raw = new Uint8Array(b.length);
+    for (let i = 0; i < b.length; i++) raw[i] = b.charCodeAt(i);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(raw);
   } catch {
     return undefined;
   }
@@ -39,18 +43,24 @@ function hex(c: string): string {
   return (code < 16 ? "%0" : "%") + code.toString(16).toUpperCase();
 }
 
+/** Percent-encodes the characters that do not match. */
+function encode(s: string, kept: RegExp): string {
+  let out = "";
+  for (let i = 0; i < s.length; i++) out += kept.test(s.charAt(i)) ? s.charAt(i) : hex(s.charAt(i));
+  return out;
+}
+
 /**
  * Percent-encodes all but unreserved characters; raw lets those pass too that have a meaning in
  * URLs, except "#", which would cut off what the operator wrote behind it.
  */
 export function escape(s: string, raw: boolean): string {
-  return s.replace(raw ? /[^A-Za-z0-9\-._~:/?[\]@!$&'()*+,;=]/g : /[^A-Za-z0-9\-._~]/g, hex);
+  return encode(s, raw ? /[A-Za-z0-9\-._~:/?[\]@!$&'()*+,;=]/ : /[A-Za-z0-9\-._~]/);
 }
 
 /** Encodes of an encoded value only what no URL may contain. */
 export function asSent(s: string): string {
-  // eslint-disable-next-line no-control-regex -- they are what is encoded
-  return s.replace(/[\x00-\x20\x7f-\xff"<>\\^`{|}#]/g, hex);
+  return encode(s, /[!$-;=?-[\]_a-z~]/);
 }
 
 /** The most bytes that one value of a visitor adds to a URL. */

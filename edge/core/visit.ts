@@ -1,5 +1,7 @@
 // What a decision depends on, and what it is.
 
+import { reasons } from "./features.ts";
+
 /** A request for a managed name; text is as sent, one character for each byte. */
 export interface Visit {
   host: string;
@@ -54,12 +56,12 @@ export const enum Why {
   ProgramClosed = 1 << 19,
 }
 
-const names = (
+const names = (reasons ? 
   "unknown_host unknown_name paused archived not_started ended rule shared destination_down all_down " +
-  "partner partner_unknown partner_paused partner_default deep_link deep_link_refused query_passed decoy blocked program_closed"
+  "partner partner_unknown partner_paused partner_default deep_link deep_link_refused query_passed decoy blocked program_closed" : ""
 ).split(" ");
 
 /** The reasons by name, in their order. */
 export function whyNames(why: number): string[] {
-  return names.filter((_, i) => (why >> i) & 1);
+  return reasons ? names.filter((_, i) => (why >> i) & 1) : [];
 }
