@@ -21,7 +21,7 @@ func newExport(p *program) *cobra.Command {
 		Long: `Write the links as files for those who serve them without Sluice. What a target cannot
 express is listed, with what visitors get instead; nothing is dropped in silence.`,
 	}
-	cmd.AddCommand(newExportNginx(p))
+	cmd.AddCommand(newExportNginx(p), newExportWorkers(p), newExportLambda(p), newExportCloudFront(p))
 	return cmd
 }
 

@@ -69,10 +69,11 @@ const (
 	SignalNoAccept                          // sent no Accept header
 	SignalOldHTTP                           // HTTP/1.0
 	SignalCut                               // a field was longer than its limit and is cut
+	SignalElsewhere                         // answered elsewhere and taken in afterwards
 )
 
 var signalNames = [...]string{"head", "prefetch", "dnt", "gpc", "returning", "cookie_refused", "secure", "fetch_user",
-	"mobile_hint", "client_hints", "no_accept", "http10", "cut"}
+	"mobile_hint", "client_hints", "no_accept", "http10", "cut", "elsewhere"}
 
 // Strings lists the signals by name.
 func (s Signals) Strings() []string {

@@ -66,6 +66,38 @@ func TestParseClickID(t *testing.T) {
 	}
 }
 
+func TestParseClickIDOfNginx(t *testing.T) {
+	for text, want := range map[string]ClickID{
+		"z7815248001230f1e2d3c4b5": NewClickID(1781524800123, 0xffff, 0x0f1e2d3c4b5),
+		"Z7815248001230F1E2D3C4B5": NewClickID(1781524800123, 0xffff, 0x0f1e2d3c4b5),
+		"z00000000000000000000000": NewClickID(1_000_000_000_000, 0xffff, 0),
+		"z999999999999fffffffffff": NewClickID(1_999_999_999_999, 0xffff, 1<<44-1),
+		"y000000000001abcdefabcde": NewClickID(2_000_000_000_001, 0xffff, 0xabcdefabcde),
+		"Y000000000001abcdefabcde": NewClickID(2_000_000_000_001, 0xffff, 0xabcdefabcde),
+	} {
+		got, err := ParseClickID(text)
+		if err != nil || got != want {
+			t.Errorf("%s is read as %s, want %s: %v", text, got, want, err)
+		}
+		if again, err := ParseClickID(got.String()); err != nil || again != got {
+			t.Errorf("%s is not read as itself, but as %s: %v", got, again, err)
+		}
+		var id ClickID
+		if err := id.UnmarshalText([]byte(text)); err != nil || id != want {
+			t.Errorf("%s is unmarshalled as %s: %v", text, id, err)
+		}
+	}
+	for _, bad := range []string{"z7815248001230f1e2d3c4b", "z7815248001230f1e2d3c4b50", "z781524800123-f1e2d3c4b5", "z78152480012i0f1e2d3c4b5"} {
+		if id, err := ParseClickID(bad); err == nil {
+			t.Errorf("%q is read as %s", bad, id)
+		}
+	}
+	// What only looks like it is base 32 of the year 8949.
+	if id, err := ParseClickID("z7815248001230f1e2d3c4bg"); err != nil || id.Time().Year() < 8000 {
+		t.Errorf("read as %s of %s: %v", id, id.Time(), err)
+	}
+}
+
 // Every character, at every place, comes back through the bytes.
 func TestIDsThroughTheirBytes(t *testing.T) {
 	for i := range 24 {

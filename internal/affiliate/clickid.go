@@ -89,14 +89,54 @@ func decode32(dst, src []byte) bool {
 	return true
 }
 
-// ParseClickID reads a click id as a network may give it back: in any case.
+// nginxNode is the node of clicks that nginx has named by itself.
+const nginxNode = 0xffff
+
+// ParseClickID reads a click id as a network may give it back: in any case. It reads as well
+// how nginx spells one, which has no base 32: "z" for the first digit of a Unix time in
+// milliseconds that begins with 1, or "y" for 2, its other 12 digits, and 11 hexadecimal
+// digits of the request's id. Such a click is of node 0xffff and has these 44 bits for random
+// ones. No other id of a time before the year 8000 begins with these letters.
 func ParseClickID(s string) (id ClickID, err error) {
+	if ms, random, ok := nginxID(s); ok {
+		return NewClickID(ms, nginxNode, random), nil
+	}
 	var raw [15]byte
 	if len(s) != len(id) || !decode32(raw[:], []byte(s)) {
 		return id, Errorf(Invalid, "%q is not a click id: it has 24 characters of 0-9 and a-z without i, l, o, u", clip(s, 40))
 	}
 	encode32(id[:], raw[:])
 	return id, nil
+}
+
+// nginxID reads nginx's spelling.
+func nginxID(s string) (ms int64, random uint64, ok bool) {
+	if len(s) != len(ClickID{}) {
+		return 0, 0, false
+	}
+	switch s[0] {
+	case 'z', 'Z':
+		ms = 1
+	case 'y', 'Y':
+		ms = 2
+	default:
+		return 0, 0, false
+	}
+	for i := 1; i < 13; i++ {
+		digit := s[i] - '0'
+		if digit > 9 {
+			return 0, 0, false
+		}
+		ms = ms*10 + int64(digit)
+	}
+	for i := 13; i < len(s); i++ {
+		value := base32Value[s[i]] // of 0-9 and a-f the same as in base 16
+		if value > 15 {
+			return 0, 0, false
+		}
+		random = random<<4 | uint64(value)
+	}
+	return ms, random, true
 }
 
 // String is the 24 characters, or "" when there is no id.

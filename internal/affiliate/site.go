@@ -21,7 +21,10 @@ type Site struct {
 	Prefix string `json:"prefix,omitempty"`
 	// DefaultURL is where unknown names are sent. Empty: they get a 404 page.
 	DefaultURL string `json:"default_url,omitempty"`
-	Version    int64  `json:"version,omitempty"`
+	// Keys sign the site's clicks from elsewhere; nil when there is the first one only, and in
+	// what is written of a site: the keys stay as they are.
+	Keys    *SiteKeys `json:"ingest_keys,omitempty"`
+	Version int64     `json:"version,omitempty"`
 }
 
 // DefaultPrefix stands before the names of a site that says nothing else.
@@ -66,6 +69,9 @@ func (s *Site) Validate() error {
 	}
 	if reason := ReservedSlug(strings.Trim(s.Prefix, "/")); reason != "" {
 		fs.add("prefix", "%q is reserved: %s", s.Prefix, reason)
+	}
+	if s.Keys != nil {
+		s.Keys.validate(&fs)
 	}
 	if len(s.Prefix) > 64 {
 		fs.add("prefix", "it is longer than 64 characters")

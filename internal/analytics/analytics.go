@@ -46,6 +46,17 @@ type Engine interface {
 	// the zero id.
 	Clicks(ctx context.Context, ids []affiliate.ClickID) ([]Touch, error)
 
+	// Known returns which of the ids there are clicks of, each once and in any
+	// order; KnownMax may be asked for at a time. Those that are not there, or not
+	// there yet, are left out; so is the zero id. The collector asks about clicks
+	// that were made elsewhere, which may come again after months.
+	Known(ctx context.Context, ids []affiliate.ClickID) ([]affiliate.ClickID, error)
+
+	// UniquesOf calls fn, in any order, for every unique click that one of the
+	// visitors, KnownMax at most, made in [since, until]. Clicks without a visitor
+	// are nobody's.
+	UniquesOf(ctx context.Context, visitors []affiliate.VisitorID, since, until time.Time, fn func(visitor affiliate.VisitorID, link int64, at time.Time)) error
+
 	// Touches returns the valid clicks of visitors, VisitorsMax at most, on links
 	// of the program (by its id at the click), newest first: for each visitor the
 	// newest TouchesMax. Both ends of [since, until] count; a zero time leaves its

@@ -30,6 +30,7 @@ const (
 	ClicksMax   = 1000 // ids
 	VisitorsMax = 1000 // visitors
 	TouchesMax  = 100  // touches of each visitor
+	KnownMax    = 20_000
 )
 
 // CheckClicks refuses what Engine.Clicks is not asked. Engines call it first.
@@ -47,6 +48,15 @@ func CheckTouches(visitors []affiliate.VisitorID, since, until time.Time) error 
 	}
 	if !until.IsZero() && until.Before(since) {
 		return affiliate.Errorf(affiliate.Invalid, "the time ends at %s, before it begins at %s", until.Format(time.RFC3339Nano), since.Format(time.RFC3339Nano))
+	}
+	return nil
+}
+
+// CheckKnown refuses what Engine.Known and Engine.UniquesOf are not asked: about more
+// than KnownMax ids or visitors. Engines call it first.
+func CheckKnown(n int) error {
+	if n > KnownMax {
+		return affiliate.Errorf(affiliate.TooLarge, "%d ids are asked about at a time; %d are allowed, ask about the others afterwards", n, KnownMax)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 // reach is a harmless request of the route: names that do not exist, bodies that
 // are not accepted. It is only to be seen whether it comes through.
 func (r *route) reach() (path, body string) {
-	path = strings.NewReplacer("{id}", "999999", "{site}", "nowhere", "{program}", "none", "{code}", "nobody", "{partner}", "nobody", "{name}", "nobody").Replace(r.path)
+	path = strings.NewReplacer("{id}", "999999", "{site}", "nowhere", "{program}", "none", "{code}", "nobody", "{partner}", "nobody", "{name}", "nobody", "{number}", "1").Replace(r.path)
 	if r.ID == "getLinkBySlug" {
 		path += "?slug=nothing"
 	}

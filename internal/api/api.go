@@ -39,6 +39,8 @@ type Options struct {
 	Webhooks Webhooks
 	// Mailbox gives the addresses of reports. Nil: none are told.
 	Mailbox Mailbox
+	// Ingest takes in clicks that were made elsewhere. Nil: its operations answer 503.
+	Ingest Ingest
 	// Status describes the running server. Nil: only version and uptime are told.
 	Status func(ctx context.Context) Status
 	// PublicURL returns where a site's redirects are reached, without a slash at
@@ -187,6 +189,7 @@ func (s *server) register() {
 	s.registerPrograms()
 	s.registerPartners()
 	s.registerChanges()
+	s.registerIngest()
 	s.registerReports()
 	s.registerEarnings()
 	s.registerDiscrepancies()

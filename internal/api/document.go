@@ -47,6 +47,7 @@ func (s *server) config() huma.Config {
 				{Name: tagPrograms, Description: "Agreements with merchants."},
 				{Name: tagPartners, Description: "Who sends visitors to a program that we pay."},
 				{Name: tagChanges, Description: "The record of all changes."},
+				{Name: tagIngest, Description: "What was clicked where another program answers."},
 				{Name: tagReports, Description: "What was clicked."},
 				{Name: tagConversions, Description: "Orders, and whose they are."},
 				{Name: tagPayouts, Description: "What partners are owed and paid."},

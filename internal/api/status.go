@@ -20,6 +20,7 @@ type Status struct {
 	CatalogSeq    int64            `json:"catalog_seq" doc:"Number of the newest change. Redirects follow within moments."`
 	Journal       *JournalStatus   `json:"journal,omitempty" doc:"The journal of clicks."`
 	Pipeline      *PipelineStatus  `json:"pipeline,omitempty" doc:"What carries clicks from the journal to the reports."`
+	Ingest        *IngestStatus    `json:"ingest,omitempty" doc:"Clicks that were made elsewhere, since the start."`
 	Analytics     *analytics.Stats `json:"analytics,omitempty" doc:"What the reports are made from."`
 	Geo           []GeoSource      `json:"geo" doc:"Where countries and networks are known from."`
 	Disk          *DiskStatus      `json:"disk,omitempty" doc:"The disk that the data folder is on."`
@@ -39,6 +40,28 @@ type PipelineStatus struct {
 	Records int64   `json:"records" doc:"Clicks that are on disk and not yet in the reports."`
 	Bytes   int64   `json:"bytes" doc:"Their size."`
 	Seconds float64 `json:"seconds" doc:"Age of the oldest of them."`
+}
+
+// IngestStatus counts clicks that were made elsewhere.
+type IngestStatus struct {
+	Taken      int64          `json:"taken" doc:"Clicks that were stored in the journal."`
+	Duplicates int64          `json:"duplicates" doc:"Clicks that came again, and count once."`
+	Refused    int64          `json:"refused" doc:"Lines of logs that made no sense."`
+	Lost       int64          `json:"lost" doc:"Clicks that edge workers say they have given up."`
+	Requests   int64          `json:"requests" doc:"Batches that were sent, taken or not."`
+	Unsigned   int64          `json:"unsigned" doc:"Batches without a good signature."`
+	Busy       int64          `json:"busy" doc:"Batches that were turned away because too many came at the same time."`
+	Unstored   int64          `json:"unstored" doc:"Batches that were turned away because the journal could not take them."`
+	Keys       []IngestSender `json:"keys" doc:"Who has sent."`
+}
+
+// IngestSender is a key that was used.
+type IngestSender struct {
+	Key         string    `json:"key" doc:"Site and number of the key." example:"blog.2"`
+	Clicks      int64     `json:"clicks" doc:"Clicks that came with it."`
+	Last        time.Time `json:"last" doc:"When a batch last came."`
+	SkewSeconds float64   `json:"skew_seconds" doc:"How far the sender's clock was ahead of this machine's then." example:"-0.4"`
+	Newest      time.Time `json:"newest,omitzero" doc:"Time of the newest click of the last batch."`
 }
 
 // GeoSource is a file or header that knows countries or networks.

@@ -53,6 +53,7 @@ var siteFields = map[string]field{
 	"hosts":       {doc: "Host names that the site answers for. One site may have none: it answers for every host that no other site names.", example: []string{"blog.example"}},
 	"prefix":      {doc: "What stands before every name; / serves bare names.", example: affiliate.DefaultPrefix},
 	"default_url": {doc: "Where unknown names are sent. Empty: they get a 404 page.", example: "https://blog.example/deals"},
+	"ingest_keys": {doc: "Numbers of the keys that sign its clicks from elsewhere. They are changed by operations of their own; left out, they stay as they are."},
 	"version":     versionField,
 }
 
@@ -105,6 +106,10 @@ var schemaWords = map[string]words{
 	"SiteInput":    {doc: "What may be written of a site.", fields: siteFields, required: none},
 	"Program":      {doc: "An agreement with a merchant that links belong to.", fields: programFields, required: []string{"id", "status", "partner_param", "version"}},
 	"ProgramInput": {doc: "What may be written of a program.", fields: programFields, required: none},
+	"SiteKeys": {doc: "Numbers of the keys that sign a site's clicks from elsewhere.", fields: map[string]field{
+		"current": {doc: "The newest key.", example: 2},
+		"old":     {doc: "Keys before it that are still accepted.", example: []int{1}},
+	}},
 	"Partner":      {doc: "Somebody who sends visitors to a program that we pay.", fields: partnerFields, required: []string{"program", "code", "status", "version"}},
 	"PartnerInput": {doc: "What may be written of a partner.", fields: partnerFields, required: none},
 	"Token":        {doc: "An API token without its secret.", fields: tokenFields},

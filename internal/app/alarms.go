@@ -178,12 +178,14 @@ func (a *App) lostClicks() int64 {
 type laneStats struct {
 	name  string
 	stats journal.Stats
+	// keptElsewhere says that what is not kept here is no loss: its sender was told to keep it.
+	keptElsewhere bool
 }
 
 // lanes are the journals of all writers.
 func (a *App) lanes() (all []laneStats) {
 	for _, l := range a.plane.lanes {
-		all = append(all, laneStats{strconv.Itoa(l.number), l.journal.Stats()})
+		all = append(all, laneStats{strconv.Itoa(l.number), l.journal.Stats(), a.hasOffice() && l.journal == a.plane.intakeLane()})
 	}
 	return all
 }

@@ -55,6 +55,7 @@ type App struct {
 	ops        operations
 	office     officeDoor
 	mailbox    *mailbox
+	intake     *intake            // nil without a back office
 	background context.CancelFunc // ends what the office runs
 	running    sync.WaitGroup
 }
@@ -94,6 +95,9 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 		return nil, err
 	}
 	if err = a.openMailbox(); err != nil {
+		return nil, err
+	}
+	if err = a.openIntake(); err != nil {
 		return nil, err
 	}
 	if !o.Offline {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/geo"
+	"github.com/sluicehq/sluice/internal/journal"
 	"github.com/sluicehq/sluice/internal/redirect"
 	"github.com/sluicehq/sluice/internal/routing"
 )
@@ -41,7 +42,11 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 	if p.loops = cfg.Loops; p.loops == 0 {
 		p.loops = runtime.NumCPU()
 	}
-	if p.lanes, err = openLanes(a, 1+p.loops); err != nil {
+	lanes := 1 + p.loops
+	if a.hasOffice() {
+		lanes++
+	}
+	if p.lanes, err = openLanes(a, lanes); err != nil {
 		return nil, err
 	}
 	if p.places, err = geo.Open(geo.Options{CountryFile: cfg.Geo.CountryFile, ASNFile: cfg.Geo.ASNFile}); err != nil {
@@ -65,6 +70,10 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 func (p *dataPlane) others(cfg *config.Config) http.Handler {
 	return p.redirector.Handler(cfg.CountryHeader, p.lanes[0].record())
 }
+
+// intakeLane is where clicks from elsewhere are put, so that none of them takes the room of a
+// visitor's. There is one where there is a back office.
+func (p *dataPlane) intakeLane() *journal.Journal { return p.lanes[1+p.loops].journal }
 
 // loopRecord is where an event loop puts its clicks.
 func (p *dataPlane) loopRecord(loop int) redirect.Record { return p.lanes[1+loop].record() }

@@ -160,7 +160,7 @@ func (f *folder) close() error {
 }
 
 // keys reads the keys of a purpose, the newest first, and makes the first one: "cookie"
-// signs visitors' cookies, "postback" what merchants send, "webhook"
+// signs visitors' cookies, "postback" what merchants send, "ingest" what edge workers send, "webhook"
 // encrypts the secrets of endpoints. The file has a line for each:
 // its number and 32 bytes in hex.
 func (f *folder) keys(purpose string) (affiliate.Keyring, error) {

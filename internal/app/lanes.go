@@ -13,7 +13,8 @@ import (
 )
 
 // lanes are the journals that this process writes: the first for net/http, the
-// others for an event loop each, so that loops share nothing. Each has a folder with
+// others for an event loop each, so that loops share nothing, and the last for clicks that
+// were made elsewhere. Each has a folder with
 // its number. A process takes the lowest numbers that nobody else writes: while it
 // replaces another one, that has its own.
 type lanes []*lane
@@ -26,8 +27,8 @@ type lane struct {
 // lanesMax bounds the search for free numbers.
 const lanesMax = 1024
 
-// seldomSegmentBytes is the size of net/http's segments, of which two are in memory:
-// few visits come that way.
+// seldomSegmentBytes is the size of the segments of net/http and of the clicks from elsewhere,
+// of which two are in memory: few visits come that way, and those clicks in no hurry.
 const seldomSegmentBytes = 4 << 20
 
 // openLanes opens n journals.
@@ -42,12 +43,13 @@ func openLanes(a *App, n int) (all lanes, err error) {
 	if err != nil {
 		return nil, err
 	}
+	isSeldom := func(i int) bool { return i == 0 || a.hasOffice() && i == n-1 }
 	for number := 0; len(all) < n; number++ {
 		if number == lanesMax {
 			return all, fmt.Errorf("the journal %s has no free lane below %d", a.folder.at("journal"), lanesMax)
 		}
 		o := options
-		if len(all) == 0 {
+		if isSeldom(len(all)) {
 			o.SegmentBytes = min(o.SegmentBytes, seldomSegmentBytes)
 		}
 		j, err := journal.Open(a.lanePath(number), o)

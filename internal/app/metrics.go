@@ -46,7 +46,7 @@ func (a *App) reading() metrics.Reading {
 		r.Lanes = append(r.Lanes, a.laneReading(&l))
 	}
 	if a.config.Role != config.Redirect {
-		r.Office = a.officeReading()
+		r.Office, r.Intake = a.officeReading(), a.intakeReading()
 	}
 	if free, size, ok := a.disk(); ok {
 		r.Disk = &metrics.Disk{Free: free, Size: size}
@@ -104,6 +104,6 @@ func (a *App) officeReading() *metrics.Office {
 		a.ops.catalogSeq.Store(seq)
 	}
 	s := o.collector.Stats()
-	return &metrics.Office{Open: true, CatalogSeq: a.ops.catalogSeq.Load(), Stored: s.Stored, SetAside: s.SetAside, Retries: s.Retries,
+	return &metrics.Office{Open: true, CatalogSeq: a.ops.catalogSeq.Load(), Stored: s.Stored, SetAside: s.SetAside, Duplicates: s.Duplicates, Retries: s.Retries,
 		WaitingRecords: s.Lag.Records, WaitingBytes: s.Lag.Bytes, LagSeconds: s.LagSeconds}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/config"
+	"github.com/sluicehq/sluice/internal/ingest"
 	"github.com/sluicehq/sluice/internal/postback"
 	"github.com/sluicehq/sluice/internal/settlement"
 )
@@ -23,10 +24,13 @@ import (
 // postbackPaths belong to no link, whatever prefix a site has.
 var postbackPaths = []string{"/postback/", "/pixel/", "/sluice.js"}
 
+// ownPaths are these and where clicks from elsewhere are sent.
+var ownPaths = append([]string{ingest.Path}, postbackPaths...)
+
 // postbackTimeout is how long a sender may take with its body.
 const postbackTimeout = 10 * time.Second
 
-// others answers visits through net/http, and what merchants send beside them.
+// others answers visits through net/http, and what merchants and edge workers send beside them.
 func (a *App) others(cfg *config.Config) http.Handler {
 	visits := a.plane.others(cfg)
 	if !a.hasOffice() {
@@ -34,6 +38,10 @@ func (a *App) others(cfg *config.Config) http.Handler {
 	}
 	postbacks := http.MaxBytesHandler(postback.New(a.mailbox, postback.Options{Now: a.options.Now, Logger: a.options.Logger}), postback.BodyBytesMax+1)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == ingest.Path {
+			a.serveIntake(w, r)
+			return
+		}
 		for _, p := range postbackPaths {
 			if strings.HasPrefix(r.URL.Path, p) {
 				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(postbackTimeout)) // not every connection has one
@@ -50,7 +58,7 @@ func (a *App) otherPaths() []string {
 	if !a.hasOffice() {
 		return nil
 	}
-	return postbackPaths
+	return ownPaths
 }
 
 // mailbox is where the reports of merchants and networks come in. Its tokens and

@@ -37,6 +37,7 @@ func (a *App) status(ctx context.Context) api.Status {
 	}
 	a.diskStatus(&s)
 	a.officeStatus(ctx, &s)
+	a.intakeStatus(&s)
 	return s.Status
 }
 
@@ -54,7 +55,9 @@ func (a *App) journalStatus(s *statusReport) {
 		j := l.stats
 		s.Journal.Segments += int64(j.Segments)
 		s.Journal.Bytes += j.Bytes
-		s.Journal.Dropped += int64(j.Dropped)
+		if !l.keptElsewhere {
+			s.Journal.Dropped += int64(j.Dropped)
+		}
 		if j.Damages > 0 || j.SetAsideFiles > 0 {
 			path := a.folder.at("journal", l.name)
 			s.warn("part of the journal could not be read", path, "run: sluice journal verify "+path)

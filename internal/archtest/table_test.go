@@ -97,7 +97,7 @@ var rooms = []room{
 		why: "an invented past is data; the caller stores it through the common doors"},
 
 	// Faces.
-	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "commission", "ledger", "linkfile", "postback", "remittance", "settlement", "webhook", "experiment"}, std: []string{"database/sql"},
+	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "commission", "ingest", "ledger", "linkfile", "postback", "remittance", "settlement", "webhook", "experiment"}, std: []string{"database/sql"},
 		why: "a face calls the work and never an engine"},
 	{pkg: "api/client", may: []string{"affiliate", "api", "catalog"}, std: []string{"os", "database/sql"},
 		why: "the client speaks the shapes that the server declares"},
@@ -172,6 +172,7 @@ var libraries = []struct {
 	{"github.com/klauspost/compress", []string{"journal"}, nil, "one package compresses what was shipped"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
+	{"golang.org/x/net/publicsuffix", []string{"export/edge"}, nil, "what of a host somebody can register is a list that others keep"},
 	{"golang.org/x/text", []string{"affiliate", "remittance"}, nil, "one package says when two names are the same, one spells names for banks"},
 	{"github.com/standard-webhooks/standard-webhooks", []string{"webhook"}, nil, "one package signs what is sent"},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"test"}, nil, "one crowd of visitors tells waits apart"},

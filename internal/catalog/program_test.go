@@ -253,3 +253,27 @@ func TestPartnersTermsAndCoupons(t *testing.T) {
 	_, err = o.UpdatePartner(ctx, operator, mia, 0)
 	wantCode(t, err, affiliate.Invalid, "terms", "missing")
 }
+
+func TestKeysOfASiteStay(t *testing.T) {
+	o, ctx := open(t), t.Context()
+	site, err := o.Site(ctx, "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := site.IngestKeys().Rotate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	site.Keys = &keys
+	if site, err = o.UpdateSite(ctx, operator, site, site.Version); err != nil {
+		t.Fatal(err)
+	}
+	site.Keys, site.Name = nil, "Main" // as who knows nothing of keys writes it
+	if site, err = o.UpdateSite(ctx, operator, site, 0); err != nil || site.Keys == nil || site.Keys.Current != 2 {
+		t.Errorf("keys after a change of the name: %+v, %v", site.Keys, err)
+	}
+	site.Keys = &affiliate.SiteKeys{Current: 1}
+	if _, err = o.UpdateSite(ctx, operator, site, 0); affiliate.CodeOf(err) != affiliate.Invalid {
+		t.Errorf("keys that go back: %v", err)
+	}
+}

@@ -38,6 +38,11 @@ func (e *Edit) UpdateSite(site affiliate.Site, ifVersion int64) (affiliate.Site,
 		return affiliate.Site{}, err
 	}
 	site.Version = before.Version
+	if site.Keys == nil {
+		site.Keys = before.Keys
+	} else if err := site.Keys.After(before.IngestKeys()); err != nil {
+		return affiliate.Site{}, err
+	}
 	if err := e.checkSite(&site); err != nil {
 		return affiliate.Site{}, err
 	}

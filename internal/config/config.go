@@ -51,6 +51,7 @@ type Config struct {
 	TLS       TLS       `yaml:"tls"`
 	Metrics   Metrics   `yaml:"metrics"`
 	Webhooks  Webhooks  `yaml:"webhooks"`
+	Ingest    Ingest    `yaml:"ingest"`
 
 	// LeaveTimeout bounds how long a process that has been replaced waits for its
 	// visitors to end their connections.
@@ -66,6 +67,11 @@ type Webhooks struct {
 	AllowPrivate []netip.Prefix `yaml:"allow_private"`
 	// AllowPlain lets receivers be spoken to by http.
 	AllowPlain bool `yaml:"allow_plain"`
+}
+
+// Ingest says which clicks that were made elsewhere are taken in.
+type Ingest struct {
+	MaxAge Duration `yaml:"max_age"` // older ones are refused
 }
 
 // Role is which parts of Sluice a process runs.
@@ -202,6 +208,7 @@ func Default() Config {
 			Connections: 50_000, OtherConnections: 2048, UnfinishedBytes: 64 * MiB,
 			HeaderTimeout: Duration(10 * time.Second), IdleTimeout: Duration(2 * time.Minute), WriteTimeout: Duration(10 * time.Second)},
 		TLS:             TLS{Connections: 10_000, ACME: ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"}},
+		Ingest:          Ingest{MaxAge: 400 * Day},
 		LeaveTimeout:    Duration(10 * time.Second),
 		ShutdownTimeout: Duration(30 * time.Second),
 	}

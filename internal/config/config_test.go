@@ -82,6 +82,7 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 		},
 		Metrics:  config.Metrics{Token: "0123456789abcdef"},
 		Webhooks: config.Webhooks{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, AllowPlain: true},
+		Ingest:   config.Ingest{MaxAge: 90 * config.Day},
 
 		LeaveTimeout:    config.Duration(2 * time.Second),
 		ShutdownTimeout: config.Duration(90 * time.Second),

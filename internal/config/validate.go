@@ -102,6 +102,7 @@ func (c *Config) Validate() error {
 	between(&v, "limits.header_timeout", c.Limits.HeaderTimeout, Duration(time.Second), Duration(time.Hour))
 	between(&v, "limits.idle_timeout", c.Limits.IdleTimeout, Duration(time.Second), Duration(24*time.Hour))
 	between(&v, "limits.write_timeout", c.Limits.WriteTimeout, Duration(time.Second), Duration(time.Hour))
+	between(&v, "ingest.max_age", c.Ingest.MaxAge, Duration(time.Hour), 3650*Day)
 	v.tls(c)
 	v.token(c.Metrics.Token)
 	between(&v, "leave_timeout", c.LeaveTimeout, Duration(100*time.Millisecond), Duration(time.Hour))

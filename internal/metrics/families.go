@@ -43,7 +43,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // families is the list of docs/operations.md.
-var families = concat(process, visits, doors, lanes, table, office, surroundings)
+var families = concat(process, visits, doors, lanes, table, office, intake, surroundings)
 
 func concat(groups ...[]family) (all []family) {
 	for _, g := range groups {
@@ -116,6 +116,45 @@ var office = []family{
 	gauge("pipeline_waiting_clicks", "Clicks that are on disk and not yet in the reports.", openOffice(func(o *Office) float64 { return float64(o.WaitingRecords) })),
 	gauge("pipeline_waiting_bytes", "Size of these clicks.", openOffice(func(o *Office) float64 { return float64(o.WaitingBytes) })),
 	gauge("pipeline_lag_seconds", "Age of the newest reported click while others wait; 0 when nothing waits.", openOffice(func(o *Office) float64 { return o.LagSeconds })),
+}
+
+var intake = []family{
+	counter("ingest_clicks_total", "Clicks that were made elsewhere and are in the journal; what comes again is among them.", taking(func(i *Intake) float64 { return float64(i.Taken) })),
+	counter("ingest_duplicates_total", "Clicks that came again, and count once.", openOffice(func(o *Office) float64 { return float64(o.Duplicates) })),
+	counter("ingest_refused_lines_total", "Lines of logs that made no sense.", taking(func(i *Intake) float64 { return float64(i.RefusedLines) })),
+	counter("ingest_lost_total", "Clicks that edge workers say they have given up.", taking(func(i *Intake) float64 { return float64(i.Lost) })),
+	counter("ingest_requests_total", "Batches that were sent, taken or not.", taking(func(i *Intake) float64 { return float64(i.Requests) })),
+	counter("ingest_turned_away_total", "Batches that were turned away, by the reason: no good signature, too many at the same time, no room in the journal.",
+		func(r *Reading, emit func(float64, ...string)) {
+			if i := r.Intake; i != nil {
+				emit(float64(i.Unsigned), "unsigned")
+				emit(float64(i.Busy), "busy")
+				emit(float64(i.Unstored), "unstored")
+			}
+		}, "reason"),
+	counter("ingest_sender_clicks_total", "Clicks by the site's key that signed them.", perSender(func(s *Sender) float64 { return float64(s.Clicks) }), "site", "key"),
+	gauge("ingest_clock_skew_seconds", "How far the sender's clock was ahead of ours at its last batch.", perSender(func(s *Sender) float64 { return s.Skew.Seconds() }), "site", "key"),
+	gauge("ingest_last_batch_timestamp_seconds", "When the key last signed a batch.", perSender(func(s *Sender) float64 { return seconds(s.Last) }), "site", "key"),
+	gauge("ingest_newest_click_timestamp_seconds", "Time of the newest click of that batch.", perSender(func(s *Sender) float64 { return seconds(s.Newest) }), "site", "key"),
+}
+
+func taking(value func(*Intake) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) {
+		if r.Intake != nil {
+			emit(value(r.Intake))
+		}
+	}
+}
+
+func perSender(value func(*Sender) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) {
+		if r.Intake != nil {
+			for i := range r.Intake.Senders {
+				s := &r.Intake.Senders[i]
+				emit(value(s), s.Site, s.Key)
+			}
+		}
+	}
 }
 
 var surroundings = []family{

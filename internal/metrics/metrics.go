@@ -2,7 +2,7 @@
 //
 // The names, and the values that a label can have, are fixed here: no word of a
 // visitor can become a label, and the number of series is bounded by the number of
-// journal lanes, certificates and alarms that there are. A reading is taken when
+// journal lanes, certificates, alarms and sites' keys that there are. A reading is taken when
 // somebody asks; between readings nothing is done.
 package metrics
 
@@ -25,6 +25,7 @@ type Reading struct {
 	Lanes  []Lane
 	Table  Table
 	Office *Office // nil where none runs
+	Intake *Intake // nil where none runs
 	Disk   *Disk   // nil when it is not known
 	Certs  []Certificate
 	Alarms []Alarm // every alarm that there can be
@@ -64,8 +65,24 @@ type Office struct {
 	Open                         bool
 	CatalogSeq                   int64
 	Stored, SetAside, Retries    int64
+	Duplicates                   int64
 	WaitingRecords, WaitingBytes int64
 	LagSeconds                   float64
+}
+
+// Intake is where clicks come in that were made elsewhere.
+type Intake struct {
+	Taken, RefusedLines, Lost          int64
+	Requests, Unsigned, Busy, Unstored int64
+	Senders                            []Sender
+}
+
+// Sender is a key of a site that signed a batch.
+type Sender struct {
+	Site, Key    string
+	Clicks       int64
+	Skew         time.Duration // of its clock, ahead of ours
+	Last, Newest time.Time     // batch; click of that
 }
 
 // Disk is the one that holds the data folder.

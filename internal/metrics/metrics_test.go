@@ -43,7 +43,9 @@ func full() metrics.Reading {
 			DroppedFailed: 307, DroppedClosed: 308, SyncErrors: 309, Damages: 310, Rolls: 311, Waits: 312, SetAsideFiles: 313, SetAsideBytes: 314,
 			LongestWait: 315 * time.Second, LastSync: time.Unix(316, 0)}, {Name: "1", Records: 404}},
 		Table:  metrics.Table{Links: 501, Seq: 502, SavedSeq: 503},
-		Office: &metrics.Office{Open: true, CatalogSeq: 601, Stored: 602, SetAside: 603, Retries: 604, WaitingRecords: 605, WaitingBytes: 606, LagSeconds: 607},
+		Office: &metrics.Office{Open: true, CatalogSeq: 601, Stored: 602, SetAside: 603, Retries: 604, WaitingRecords: 605, WaitingBytes: 606, LagSeconds: 607, Duplicates: 608},
+		Intake: &metrics.Intake{Taken: 901, RefusedLines: 902, Lost: 903, Requests: 904, Unsigned: 905, Busy: 906, Unstored: 907,
+			Senders: []metrics.Sender{{Site: "blog", Key: "2", Clicks: 911, Skew: -912 * time.Millisecond, Last: time.Unix(913, 0), Newest: time.Unix(914, 0)}}},
 		Disk:   &metrics.Disk{Free: 701, Size: 702},
 		Certs:  []metrics.Certificate{{Name: "a.example", Expires: time.Unix(801, 0)}, {Name: "a.example", Expires: time.Unix(899, 0)}},
 		Alarms: []metrics.Alarm{{Name: "journal_space", Raised: true}, {Name: "disk_low"}},
@@ -70,6 +72,18 @@ sluice_connections_evicted_total{listener="plain"} 208
 sluice_connections_expired_total{listener="plain"} 209
 sluice_connections_aborted_total{listener="plain"} 210
 sluice_connections_rejected_total{listener="tls"} 206
+sluice_ingest_clicks_total 901
+sluice_ingest_duplicates_total 608
+sluice_ingest_refused_lines_total 902
+sluice_ingest_lost_total 903
+sluice_ingest_requests_total 904
+sluice_ingest_turned_away_total{reason="unsigned"} 905
+sluice_ingest_turned_away_total{reason="busy"} 906
+sluice_ingest_turned_away_total{reason="unstored"} 907
+sluice_ingest_sender_clicks_total{key="2",site="blog"} 911
+sluice_ingest_clock_skew_seconds{key="2",site="blog"} -0.912
+sluice_ingest_last_batch_timestamp_seconds{key="2",site="blog"} 913
+sluice_ingest_newest_click_timestamp_seconds{key="2",site="blog"} 914
 sluice_journal_segments{lane="0"} 301
 sluice_journal_size_bytes{lane="0"} 302
 sluice_journal_unsynced_bytes{lane="0"} 303

@@ -4,7 +4,8 @@
 //
 // A record that cannot be read is set aside with its reason and holds up nothing.
 // An engine that fails is tried again until it works or the pipeline is stopped;
-// until then the journal keeps the records.
+// until then the journal keeps the records. A click that was made elsewhere may come
+// any number of times, and is stored the first time only.
 package pipeline
 
 import (
@@ -57,7 +58,10 @@ type Collector struct {
 	mu      sync.Mutex
 	sources map[string]queue.Source
 
+	arriving sync.Mutex // from the question whether clicks from elsewhere are known until they are stored
+
 	stored, poisoned, retries atomic.Int64
+	duplicates                atomic.Int64
 	lastStored                atomic.Int64 // time of the newest stored click, Unix ms
 	trouble                   atomic.Pointer[string]
 }
@@ -100,7 +104,7 @@ func (c *Collector) Open(ctx context.Context) error {
 // remember reads the visitors of the last day back from the engine.
 func (c *Collector) remember(ctx context.Context) error {
 	c.recent.forget()
-	err := c.options.Analytics.Uniques(ctx, c.options.Now().Add(-uniqueWindow), func(v affiliate.VisitorID, link int64, at time.Time) {
+	err := c.options.Analytics.Uniques(ctx, c.options.Now().Add(-rememberedFor), func(v affiliate.VisitorID, link int64, at time.Time) {
 		c.recent.first(v, link, at)
 	})
 	if err != nil {
@@ -261,6 +265,13 @@ func (c *Collector) prepare(ctx context.Context, name string, source queue.Sourc
 // store appends a batch until the engine has it. The rows are judged already, so
 // the same rows are tried again: judging them twice would make first visits repeats.
 func (c *Collector) store(ctx context.Context, source queue.Source, b analytics.Batch) error {
+	if slices.ContainsFunc(b.Rows, isElsewhere) {
+		c.arriving.Lock()
+		defer c.arriving.Unlock()
+		if err := c.admit(ctx, &b); err != nil {
+			return err
+		}
+	}
 	for {
 		err := c.options.Analytics.Append(ctx, b)
 		if err == nil {
@@ -274,10 +285,23 @@ func (c *Collector) store(ctx context.Context, source queue.Source, b analytics.
 	}
 	c.trouble.Store(nil)
 	c.stored.Add(int64(len(b.Rows)))
-	if n := len(b.Rows); n > 0 {
-		c.lastStored.Store(b.Rows[n-1].Time().UnixMilli())
-	}
+	c.noteNewest(b.Rows)
 	return source.Commit(ctx, b.To)
+}
+
+// noteNewest remembers how far the reports are. Clicks from elsewhere may be of any time: they
+// bring the reports further and never back.
+func (c *Collector) noteNewest(rows []analytics.Row) {
+	newest := c.lastStored.Load()
+	for i := len(rows) - 1; i >= 0; i-- {
+		ms := rows[i].Time().UnixMilli()
+		if !isElsewhere(rows[i]) {
+			newest = ms
+			break
+		}
+		newest = max(newest, ms)
+	}
+	c.lastStored.Store(newest)
 }
 
 // yieldEvery is after how many records a collector without niceness lets other
@@ -300,7 +324,7 @@ func (c *Collector) rows(rows []analytics.Row, name string, taken queue.Batch) (
 			continue
 		}
 		c.options.Enrich.enrich(&row)
-		row.Unique = row.Valid() && c.recent.first(row.Visitor, row.Link, row.Time())
+		row.Unique = !isElsewhere(row) && row.Valid() && c.recent.first(row.Visitor, row.Link, row.Time())
 		rows = append(rows, row)
 	}
 	return rows, nil
@@ -322,10 +346,12 @@ func (c *Collector) Drain(ctx context.Context) error {
 
 // Stats says how far the pipeline is.
 type Stats struct {
-	Stored   int64     `json:"stored"`   // clicks since the start
-	SetAside int64     `json:"setAside"` // records that could not be read
-	Retries  int64     `json:"retries"`
-	Lag      queue.Lag `json:"lag"`
+	Stored   int64 `json:"stored"`   // clicks since the start
+	SetAside int64 `json:"setAside"` // records that could not be read
+	// Duplicates are clicks from elsewhere that were there already.
+	Duplicates int64     `json:"duplicates"`
+	Retries    int64     `json:"retries"`
+	Lag        queue.Lag `json:"lag"`
 	// LagSeconds is the age of the newest stored click while others wait, 0 when
 	// nothing waits.
 	LagSeconds float64 `json:"lagSeconds"`
@@ -334,7 +360,7 @@ type Stats struct {
 
 // Stats returns the state since the start.
 func (c *Collector) Stats() Stats {
-	s := Stats{Stored: c.stored.Load(), SetAside: c.poisoned.Load(), Retries: c.retries.Load()}
+	s := Stats{Stored: c.stored.Load(), SetAside: c.poisoned.Load(), Duplicates: c.duplicates.Load(), Retries: c.retries.Load()}
 	c.mu.Lock()
 	for _, source := range c.sources {
 		lag := source.Lag()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"sync/atomic"
@@ -34,7 +35,8 @@ type rig struct {
 	dir      string
 	journal  *journal.Journal
 	engine   *duckdb.Engine
-	analytic analytics.Engine // what the collector sees; engine unless replaced
+	analytic analytics.Engine            // what the collector sees; engine unless replaced
+	others   map[string]*journal.Journal // further sources
 	poison   []queue.Poison
 	n        uint64
 }
@@ -89,7 +91,9 @@ func (r *rig) collect(o pipeline.Options) pipeline.Stats {
 		r.t.Fatal(err)
 	}
 	defer func() { _ = places.Close() }()
-	o.Queue = inproc.Open(map[string]*journal.Journal{"0/0": r.journal}, slog.New(slog.DiscardHandler))
+	journals := map[string]*journal.Journal{"0/0": r.journal}
+	maps.Copy(journals, r.others)
+	o.Queue = inproc.Open(journals, slog.New(slog.DiscardHandler))
 	o.Analytics = r.analytic
 	o.Enrich = &pipeline.Enricher{Places: places, Agents: useragent.NewParser(useragent.Options{}), Addresses: pipeline.Truncated}
 	o.SetAside = func(p queue.Poison) error { r.poison = append(r.poison, p); return nil }

@@ -11,6 +11,13 @@ import (
 // uniqueWindow is how long a visitor's click on a link makes later ones repeats.
 const uniqueWindow = 24 * time.Hour
 
+// lateAfter is how old a click from elsewhere is when memory alone cannot tell any more
+// whether it is a first visit; rememberedFor is what memory has to hold until then.
+const (
+	lateAfter     = time.Hour
+	rememberedFor = uniqueWindow + lateAfter
+)
+
 // recent remembers who visited which link in the last day, in eight bytes each: an
 // open-addressing table of the upper 43 bits of a hash and the minute. Two visits
 // are taken for one with a probability of about entries / 2^43.
@@ -32,7 +39,7 @@ const (
 )
 
 func newRecent() *recent {
-	return &recent{slots: make([]uint64, recentMin), longest: int64(uniqueWindow / time.Minute)}
+	return &recent{slots: make([]uint64, recentMin), longest: int64(rememberedFor / time.Minute)}
 }
 
 // forget empties the memory.
@@ -43,8 +50,12 @@ func (r *recent) forget() {
 	r.used = 0
 }
 
+// window is uniqueWindow in minutes, or less when memory is short.
+func (r *recent) window() int64 { return min(r.longest, int64(uniqueWindow/time.Minute)) }
+
 // first says whether this is the visitor's first click on the link within
-// uniqueWindow, and remembers it if so.
+// uniqueWindow, and remembers it if so. One that is older than what is remembered does
+// not take its place: the clicks to come are held against the newest.
 func (r *recent) first(visitor affiliate.VisitorID, link int64, at time.Time) bool {
 	h := visitHash(visitor, link)
 	minute := (at.Unix() / 60) & minuteMask
@@ -64,12 +75,31 @@ func (r *recent) first(visitor affiliate.VisitorID, link int64, at time.Time) bo
 		if slot&^minuteMask != h&^minuteMask {
 			continue
 		}
-		if age := minute - int64(slot&minuteMask); -r.longest < age && age < r.longest {
+		age := minute - int64(slot&minuteMask)
+		if window := r.window(); -window < age && age < window {
 			return false
 		}
-		r.slots[i] = h&^minuteMask | uint64(minute)
+		if age > 0 {
+			r.slots[i] = h&^minuteMask | uint64(minute)
+		}
 		return true
 	}
+}
+
+// near says whether a first visit within uniqueWindow is remembered; it remembers nothing.
+func (r *recent) near(visitor affiliate.VisitorID, link int64, at time.Time) bool {
+	h := visitHash(visitor, link)
+	minute := (at.Unix() / 60) & minuteMask
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	mask := uint64(len(r.slots) - 1)
+	for i := home(h) & mask; r.slots[i] != 0; i = (i + 1) & mask {
+		if slot := r.slots[i]; slot&^minuteMask == h&^minuteMask {
+			age := minute - int64(slot&minuteMask)
+			return -r.window() < age && age < r.window()
+		}
+	}
+	return false
 }
 
 // resize drops what is older than a day and makes room for what is left.

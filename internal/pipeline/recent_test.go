@@ -63,6 +63,23 @@ func TestRecentTakesLateClicks(t *testing.T) {
 	}
 }
 
+// A click of the day before that comes late is a first visit beside today's, and does not make
+// that forgotten.
+func TestRecentKeepsTheNewest(t *testing.T) {
+	r := newRecent()
+	v := affiliate.NewVisitorID(1, 2)
+	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	if !r.first(v, 1, at) || !r.first(v, 1, at.Add(-uniqueWindow-time.Minute)) {
+		t.Fatal("two visits a day apart are not both first ones")
+	}
+	if r.first(v, 1, at.Add(time.Hour)) || !r.near(v, 1, at.Add(time.Hour)) {
+		t.Error("the visit an hour before is forgotten")
+	}
+	if r.near(v, 1, at.Add(uniqueWindow)) || r.near(v, 2, at) {
+		t.Error("visits are near that are not")
+	}
+}
+
 func BenchmarkRecent(b *testing.B) {
 	r := newRecent()
 	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)

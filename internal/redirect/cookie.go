@@ -70,6 +70,18 @@ func (r *Redirector) identify(q *Request, a *Answer, now time.Time) (tracked boo
 	return true
 }
 
+// Anonymous names the visitor of a click that was answered elsewhere without a cookie: for
+// one of today as the visitors of today are named here, for one of another day by a name of
+// that day. What an older click's name was made with is forgotten at midnight as well, so
+// its visitor may get another one tomorrow.
+func (r *Redirector) Anonymous(c *affiliate.Click, now time.Time) affiliate.VisitorID {
+	host := c.Host
+	if day := c.Time().Unix() / 86400; day != now.Unix()/86400 {
+		host += itoa(day)
+	}
+	return r.daily.visitor(now, c, c.Agent, host)
+}
+
 func (r *Redirector) untracked(c *affiliate.Click) bool {
 	return c.Verdict == affiliate.VerdictBot ||
 		c.Signals&affiliate.SignalPrivacyGlobal != 0 && !r.options.IgnorePrivacyGlobal ||

@@ -29,24 +29,33 @@ func (r *Redirector) record(q *Request, a *Answer) {
 	c.Link, c.Site, c.Slug, c.Program, c.Partner = d.Link, d.Site, d.Slug, d.Program, d.Partner
 	c.Variant, c.Rule, c.Page = d.Variant, d.Rule, d.Page
 	c.Country = a.visit.Country
-	host := affiliate.CanonicalHost(q.Host)
-	if page := affiliate.OwnPage(q.Header.Referrer, host); page != "" {
-		c.Page = cut(c, page, referrerBytesMax)
-	}
-	c.Host = cut(c, host, hostBytesMax)
-	c.URL = cut(c, view(d.URL), urlBytesMax)
+	c.Host, c.URL = affiliate.CanonicalHost(q.Host), view(d.URL)
+	c.Agent, c.Referrer, c.Language, c.Query = q.Header.UserAgent, q.Header.Referrer, q.Header.Language, q.Query
+	Limit(c)
 	packedURL := d.PackedURL
 	if len(c.URL) < len(d.URL) {
 		packedURL = nil
 	}
-	c.Agent = cut(c, q.Header.UserAgent, agentBytesMax)
-	c.Referrer = cut(c, q.Header.Referrer, referrerBytesMax)
-	c.Language = cut(c, q.Header.Language, languageBytesMax)
-	c.Query = cut(c, q.Query, queryBytesMax)
-	readSubs(c, q.Query)
 	a.records = a.writer.AppendRecord(a.records, c, packedURL)
 	a.ends = append(a.ends, len(a.records))
 	a.tally.count(c)
+}
+
+// Limit completes a click whose words of the visitor are whole, the host canonical: the page
+// where the referrer tells it, the sub-IDs of the query; and it cuts what is longer than a
+// record has room for.
+func Limit(c *affiliate.Click) {
+	if page := affiliate.OwnPage(c.Referrer, c.Host); page != "" {
+		c.Page = page
+	}
+	readSubs(c, c.Query)
+	c.Page = cut(c, c.Page, referrerBytesMax)
+	c.Host = cut(c, c.Host, hostBytesMax)
+	c.URL = cut(c, c.URL, urlBytesMax)
+	c.Agent = cut(c, c.Agent, agentBytesMax)
+	c.Referrer = cut(c, c.Referrer, referrerBytesMax)
+	c.Language = cut(c, c.Language, languageBytesMax)
+	c.Query = cut(c, c.Query, queryBytesMax)
 }
 
 // Keep records the clicks of all answers since the last Keep: stored first, sent second.

@@ -119,7 +119,7 @@ func (r *Redirector) Answer(q *Request, a *Answer) {
 	}
 	id := affiliate.NewClickID(now.UnixMilli(), r.options.Node, rand.Uint64())
 	c := &a.click
-	*c = affiliate.Click{ID: id, Signals: q.signals()}
+	*c = affiliate.Click{ID: id, Signals: q.Signals()}
 	c.IP = r.options.Proxies.client(q)
 	c.Fetch = affiliate.NewFetch(q.Header.FetchDest, q.Header.FetchMode, q.Header.FetchSite)
 	if r.options.Proxies.secure(q) {

@@ -47,8 +47,8 @@ type Header struct {
 	Country        string // the operator's country header
 }
 
-// signals gathers the yes-or-no facts of a request.
-func (r *Request) signals() (s affiliate.Signals) {
+// Signals gathers the yes-or-no facts that a request shows by itself.
+func (r *Request) Signals() (s affiliate.Signals) {
 	set := func(on bool, signal affiliate.Signals) {
 		if on {
 			s |= signal

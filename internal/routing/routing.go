@@ -50,6 +50,36 @@ func (t *Table) Sites() []affiliate.Site {
 	return sites
 }
 
+// SiteOf says which site answers for a host, as a visitor asks for it.
+func (t *Table) SiteOf(host string) (id string, ok bool) {
+	i, ok := t.world.siteFor(host)
+	if !ok {
+		return "", false
+	}
+	return t.world.sites[i].ID, true
+}
+
+// LinkAt is the id of the link that a host and path, as sent, name; 0 for none.
+func (t *Table) LinkAt(host, path string) int64 {
+	site, ok := t.world.siteFor(host)
+	if !ok {
+		return 0
+	}
+	name, below := affiliate.NameInPath(path, t.world.sites[site].Prefix)
+	if !below {
+		return 0
+	}
+	record, _, _ := t.find(uint16(site), name)
+	if record == nil {
+		return 0
+	}
+	_, _, rest := recordName(record)
+	rest.uvarint() // flags
+	id := int64(rest.uvarint())
+	runtime.KeepAlive(t) // the record is mapped memory that goes with the table
+	return id
+}
+
 // Resolve decides where the visit leads and writes it to d, whose buffers it
 // reuses. It performs no I/O and allocates nothing for a canonical name and
 // parameters that need no decoding, when v and d are kept from request to request.

@@ -62,7 +62,7 @@ func randomClick(random *rand.Rand, n uint64) analytics.Row {
 		r.Outcome = affiliate.Outcome(random.IntN(5))
 		r.Verdict = affiliate.Verdict(random.IntN(4)) * affiliate.Verdict(random.IntN(2))
 		if random.IntN(3) == 0 {
-			r.Signals = affiliate.Signals(random.Uint32N(uint32(affiliate.SignalCut) << 1))
+			r.Signals = affiliate.Signals(random.Uint32N(uint32(affiliate.SignalElsewhere) << 1))
 		}
 		r.Device = affiliate.Device(random.IntN(7))
 		r.Unique, r.Duplicate = random.IntN(2) == 0, random.IntN(8) == 0

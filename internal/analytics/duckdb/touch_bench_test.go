@@ -63,6 +63,20 @@ func BenchmarkTouches(b *testing.B) {
 				})
 			})
 		}
+		// What the collector asks about a full batch of clicks from elsewhere.
+		ids, visitors := sample(b, e, 10_000, newest.AddDate(0, 0, -days))
+		b.Run(fmt.Sprintf("known 10000 ids of %d days", days), func(b *testing.B) {
+			lookUps(b, len(ids), func() (int, error) {
+				found, err := e.Known(context.Background(), ids)
+				return len(found), err
+			})
+		})
+		b.Run(fmt.Sprintf("uniques of 10000 visitors of %d days", days), func(b *testing.B) {
+			lookUps(b, 0, func() (n int, err error) {
+				err = e.UniquesOf(context.Background(), visitors, newest.AddDate(0, 0, -days), newest, func(affiliate.VisitorID, int64, time.Time) { n++ })
+				return n, err
+			})
+		})
 	}
 	b.Log("after the look-ups: " + memoryPeak())
 }
