@@ -37,7 +37,9 @@ func TestAnswers(t *testing.T) {
 	if err != nil || got.location != "https://shop.example/?c="+line.ID || !strings.HasPrefix(line.ID, "z") {
 		t.Errorf("the click id is %q (%v), the address %q", line.ID, err, got.location)
 	}
-	_ = id
+	if made := id.Time(); made.Before(before.Add(-time.Second)) || made.After(time.Now()) || id.Node() != 0xffff {
+		t.Errorf("the click id %q is of %s, node %x", line.ID, made, id.Node())
+	}
 	for name, want := range map[string]string{"Cache-Control": "no-store", "X-Robots-Tag": "noindex", "Referrer-Policy": "no-referrer-when-downgrade", "X-Content-Type-Options": ""} {
 		if have := got.header.Get(name); have != want {
 			t.Errorf("%s is %q, want %q", name, have, want)
