@@ -127,14 +127,18 @@ func contents(t *testing.T, dir string) (all string) {
 	return all
 }
 
-// waitFor waits for the workers that the reload starts.
+// waitFor waits until the workers from before the reload take no visits any more.
 func waitFor(t *testing.T, s *server, url string) {
 	t.Helper()
-	for range 500 {
-		if got := s.get(t, "/go/thing", nil); got.location == url {
+	inARow := 0
+	for range 1000 {
+		if inARow++; s.get(t, "/go/thing", nil).location != url {
+			inARow = 0
+		}
+		if inARow == 50 {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatalf("nginx does not lead to %s", url)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,79 +14,25 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/export"
+	"github.com/sluicehq/sluice/internal/export/exporttest"
 	"github.com/sluicehq/sluice/internal/ingest"
 )
 
 var update = flag.Bool("update", false, "write docs/targets.md anew")
 
-// vectorFile is one file of testdata/decisions; see docs/formats/decisions.md.
-type vectorFile struct {
-	name     string
-	About    string
-	Sites    []affiliate.Site
-	Programs []affiliate.Program
-	Partners []affiliate.Partner
-	Links    []affiliate.Link
-	Cases    []vector
-}
+// vectorFile is one file of testdata/decisions.
+type vectorFile struct{ *exporttest.File }
 
-type vector struct {
-	Name   string
-	Links  *[]affiliate.Link
-	Visit  vectorVisit
-	Expect struct {
-		Outcome, URL, Variant, Rule string
-		Code                        int
-		Link                        int64
-		Site, Slug                  string
-		Program, Partner            string
-		Why                         []string
-	}
-}
-
-type vectorVisit struct {
-	Host, Path, Query  string
-	Time               time.Time
-	ClickID            string `json:"click_id"`
-	Visitor            string
-	Returning          bool
-	Action             string
-	Language, Referrer string
-	Country, Device    string
-}
-
-func readVectors(t *testing.T) (files []*vectorFile) {
+func readVectors(t *testing.T) (files []vectorFile) {
 	t.Helper()
-	paths, err := filepath.Glob("../../../testdata/decisions/*.json")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no decision vectors found: %v", err)
+	all, err := exporttest.Vectors("../../../testdata/decisions")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, path := range paths {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := &vectorFile{name: strings.TrimSuffix(filepath.Base(path), ".json")}
-		if err := json.Unmarshal(b, f); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		files = append(files, f)
+	for _, f := range all {
+		files = append(files, vectorFile{f})
 	}
 	return files
-}
-
-// source is the file's documents as they would be saved.
-func (f *vectorFile) source(links []affiliate.Link) *export.Source {
-	for i := range f.Sites {
-		f.Sites[i].Normalize()
-	}
-	for i := range f.Programs {
-		f.Programs[i].Normalize()
-	}
-	for i := range f.Partners {
-		f.Partners[i].Normalize()
-	}
-	return &export.Source{Sites: f.Sites, Programs: f.Programs, Partners: f.Partners, Links: each(links)}
 }
 
 func each(links []affiliate.Link) func(func(*affiliate.Link, error) bool) {
@@ -105,10 +50,10 @@ func each(links []affiliate.Link) func(func(*affiliate.Link, error) bool) {
 type group struct {
 	links []affiliate.Link
 	at    time.Time
-	cases []*vector
+	cases []*exporttest.Case
 }
 
-func (f *vectorFile) groups() (groups []*group) {
+func (f vectorFile) groups() (groups []*group) {
 	byKey := map[string]*group{}
 	for i := range f.Cases {
 		c := &f.Cases[i]
@@ -161,12 +106,12 @@ func TestDecisionVectors(t *testing.T) {
 	alike, all := 0, 0
 	for _, f := range readVectors(t) {
 		got := tally{reasons: map[string]int{}}
-		t.Run(f.name, func(t *testing.T) {
+		t.Run(f.Name, func(t *testing.T) {
 			for _, g := range f.groups() {
 				f.check(t, binary, g, &got)
 			}
 		})
-		rows = append(rows, row{f.name, len(f.Cases), got})
+		rows = append(rows, row{f.Name, len(f.Cases), got})
 		alike += got.alike
 		all += len(f.Cases)
 	}
@@ -182,13 +127,13 @@ func TestDecisionVectors(t *testing.T) {
 	}
 }
 
-func (f *vectorFile) check(t *testing.T, binary string, g *group, got *tally) {
+func (f vectorFile) check(t *testing.T, binary string, g *group, got *tally) {
 	dir := t.TempDir()
 	target, err := New(Options{CountryHeader: "X-Country", Log: filepath.Join(dir, "visits.log")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	source := f.source(g.links)
+	source := f.Source(g.cases[0])
 	report, err := target.Export(t.Context(), source, g.at, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +158,7 @@ func (f *vectorFile) check(t *testing.T, binary string, g *group, got *tally) {
 
 // checkShared wants a visitor whom nginx's hash deals to a destination to get the same one each time,
 // one that has a share and is up, and all else as decided.
-func (f *vectorFile) checkShared(t *testing.T, s *server, g *group, c *vector) {
+func (f vectorFile) checkShared(t *testing.T, s *server, g *group, c *exporttest.Case) {
 	t.Helper()
 	var destinations []affiliate.Destination
 	for i := range g.links {
@@ -256,7 +201,7 @@ func (f *vectorFile) checkShared(t *testing.T, s *server, g *group, c *vector) {
 }
 
 // excuse is the kind of shortfall that the report lists and that concerns a visit.
-func excuse(report *export.Report, source *export.Source, c *vector) string {
+func excuse(report *export.Report, source *export.Source, c *exporttest.Case) string {
 	var link *affiliate.Link
 	for l := range source.Links {
 		if l.ID == c.Expect.Link {
@@ -280,7 +225,7 @@ func excuse(report *export.Report, source *export.Source, c *vector) string {
 }
 
 // ask sends a vector's visit and says what differs in the answer, "" for nothing.
-func (f *vectorFile) ask(t *testing.T, s *server, g *group, c *vector) string {
+func (f vectorFile) ask(t *testing.T, s *server, g *group, c *exporttest.Case) string {
 	v := &c.Visit
 	if v.Action == "block" {
 		return "nginx has no verdict that blocks"
@@ -322,7 +267,7 @@ func (f *vectorFile) ask(t *testing.T, s *server, g *group, c *vector) string {
 }
 
 // send makes the visit.
-func (f *vectorFile) send(t *testing.T, s *server, g *group, c *vector) (response, *ingest.Click) {
+func (f vectorFile) send(t *testing.T, s *server, g *group, c *exporttest.Case) (response, *ingest.Click) {
 	t.Helper()
 	v := &c.Visit
 	head := []string{"Connection: close", "Accept: text/html"}
