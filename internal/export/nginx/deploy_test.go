@@ -130,13 +130,17 @@ func contents(t *testing.T, dir string) (all string) {
 // waitFor waits for the workers that the reload starts.
 func waitFor(t *testing.T, s *server, url string) {
 	t.Helper()
-	for range 500 {
-		if got := s.get(t, "/go/thing", nil); got.location == url {
-			return
+	const row = 50 // the former worker may answer some while it is already going
+	for n, end := 0, time.Now().Add(20*time.Second); n < row; {
+		n++
+		if got := s.get(t, "/go/thing", nil); got.location != url {
+			n = 0
+			time.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(10 * time.Millisecond)
+		if time.Now().After(end) {
+			t.Fatalf("nginx does not lead to %s", url)
+		}
 	}
-	t.Fatalf("nginx does not lead to %s", url)
 }
 
 func checkState(t *testing.T, target *Target, from *export.Source, at time.Time, where string, differs, stale bool) {
