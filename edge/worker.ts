@@ -151,24 +151,34 @@ function record(env: Env, ctx: Context, i: Isolate, click: Click): void {
   if (to && when === "send soon") ctx.waitUntil(sleep(1000).then(() => i.outbox.send(to)));
 }
 
+/** Answers a visit, and has its click brought to the server. */
+async function visit(request: Request, env: Env, ctx: Context, head: boolean): Promise<Response> {
+  const i = isolate ?? (await memory(env));
+  const r = asked(request);
+  const now = Date.now();
+  const visitor = await identify(r, now, i.signer, i.settings, i.hash);
+  const d = emptyDecision();
+  const documents = i.cache.at(now, (key) => read(env, i, key));
+  try {
+    await resolve(visitor.visit, documents, d);
+  } catch (e) {
+    await undecided(env, documents, r.host, e, d);
+  }
+  const cookie = await cookieFor(r, visitor, d, i.signer, i.settings);
+  record(env, ctx, i, clickOf(r, visitor, d));
+  return reply(d, cookie, head);
+}
+
 export default {
   async fetch(request: Request, env: Env, ctx: Context): Promise<Response> {
     const head = request.method === "HEAD";
     if (!head && request.method !== "GET") return reply({ code: 405, url: "" }, "", false);
-    const i = isolate ?? (await memory(env));
-    const r = asked(request);
-    const now = Date.now();
-    const visitor = await identify(r, now, i.signer, i.settings, i.hash);
-    const d = emptyDecision();
-    const documents = i.cache.at(now, (key) => read(env, i, key));
     try {
-      await resolve(visitor.visit, documents, d);
+      return await visit(request, env, ctx, head);
     } catch (e) {
-      await undecided(env, documents, r.host, e, d);
+      console.error(`a visit failed: ${String(e)}`); // nobody who follows a link is to see that
+      return reply(answerDefault({ id: "", prefix: "/", default: env.DEFAULT_URL ?? "" }, emptyDecision()), "", head);
     }
-    const cookie = await cookieFor(r, visitor, d, i.signer, i.settings);
-    record(env, ctx, i, clickOf(r, visitor, d));
-    return reply(d, cookie, head);
   },
 
   /** Brings clicks out of a Cloudflare Queue to the server. Those it does not take come again. */

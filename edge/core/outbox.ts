@@ -23,13 +23,19 @@ export const batchMax = 100;
 const waitingMax = 10_000;
 const attempts = 4;
 
-/** Reads lines of a name and a secret. */
+/** Reads what "sluice ingest key" prints: lines that begin with a name and end with its secret. */
 export function readKeys(lines: string): SiteKey[] {
-  return lines
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([name, secret]) => name && secret)
-    .map(([name, secret]) => ({ name: name!, secret: Uint8Array.from(atob(secret!), (c) => c.charCodeAt(0)) }));
+  const keys: SiteKey[] = [];
+  for (const line of lines.split("\n")) {
+    const fields = line.trim().split(/\s+/);
+    if (fields.length < 2 || !fields[0]!.includes(".")) continue;
+    try {
+      keys.push({ name: fields[0]!, secret: Uint8Array.from(atob(fields.at(-1)!.replace(/^whsec_/, "")), (c) => c.charCodeAt(0)) });
+    } catch {
+      console.error(`the site key ${fields[0]} has no secret in base64 behind it; clicks of its site cannot be sent`);
+    }
+  }
+  return keys;
 }
 
 /** The clicks of one isolate that wait. */

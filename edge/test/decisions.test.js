@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";
+import { Tally, checkColumn } from "./targets.js";
 import { answer, vectors } from "./vectors.js";
 
 /** vectorsMin keeps the vectors from silently getting fewer. */
@@ -28,6 +29,7 @@ async function decide(documents, visits) {
 }
 
 const files = vectors();
+const tallies = new Map();
 
 test("there are vectors", () => {
   const total = files.reduce((sum, f) => sum + f.cases.length, 0);
@@ -42,8 +44,13 @@ for (const file of files) {
     for (const c of file.cases.filter((c) => c.documents)) {
       got.set(c, (await decide(c.documents, [c.visit]))[0]);
     }
+    const tally = new Tally();
+    tallies.set(file.name, tally);
     for (const [c, decision] of got) {
       assert.deepEqual(answer(decision), answer(c.expect), c.name);
+      tally.alike++;
     }
   });
 }
+
+test("the table of targets", () => checkColumn("Worker", tallies));

@@ -9,6 +9,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { Server, lambdaEvent } from "./server.js";
+import { Tally, checkColumn } from "./targets.js";
 import { vectors } from "./vectors.js";
 
 const chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.0.0 Safari/537.36";
@@ -29,8 +30,11 @@ before(async () => {
 after(() => rmSync(folder, { recursive: true }));
 
 describe("decision vectors", () => {
+  const tallies = new Map();
   for (const file of vectors()) {
     test(file.name, async () => {
+      const tally = new Tally();
+      tallies.set(file.name, tally);
       for (const c of file.cases) {
         // What no request can say is said in its place: the time, the ids and the verdict.
         const identify = async (r) => ({ visit: { ...c.visit, host: r.host, path: r.path, query: r.query }, agent: { device: c.visit.device, tool: false }, token: undefined, returning: false, refused: false });
@@ -39,9 +43,11 @@ describe("decision vectors", () => {
         const response = await handler(lambdaEvent({ host, path, query }));
         assert.equal(response.status, String(c.expect.code), c.name);
         assert.equal(response.headers.location?.[0].value, c.expect.url, c.name);
+        tally.alike++;
       }
     });
   }
+  test("the table of targets", () => checkColumn("Lambda@Edge", tallies));
 });
 
 describe("a visit", () => {

@@ -28,7 +28,7 @@ let server;
 async function start(bindings = {}, more = {}) {
   const runtime = new Miniflare({
     modules: true, script, compatibilityDate: "2026-07-01", kvNamespaces: ["LINKS"],
-    bindings: { COOKIE_KEYS: ring, INGEST_KEYS: `main.1 ${secret.toString("base64")}`, INGEST_URL: server.url, ...bindings }, ...more,
+    bindings: { COOKIE_KEYS: ring, INGEST_KEYS: `KEY STATE SECRET\nmain.1 current whsec_${secret.toString("base64")}`, INGEST_URL: server.url, ...bindings }, ...more,
   });
   const kv = await runtime.getKVNamespace("LINKS");
   for (const [key, document] of Object.entries(documents)) await kv.put(key, JSON.stringify(document));

@@ -127,20 +127,20 @@ func contents(t *testing.T, dir string) (all string) {
 	return all
 }
 
-// waitFor waits until the workers from before the reload take no visits any more.
+// waitFor waits for the workers that the reload starts.
 func waitFor(t *testing.T, s *server, url string) {
 	t.Helper()
-	inARow := 0
-	for range 1000 {
-		if inARow++; s.get(t, "/go/thing", nil).location != url {
-			inARow = 0
+	const row = 50 // the former worker may answer some while it is already going
+	for n, end := 0, time.Now().Add(20*time.Second); n < row; {
+		n++
+		if got := s.get(t, "/go/thing", nil); got.location != url {
+			n = 0
+			time.Sleep(10 * time.Millisecond)
 		}
-		if inARow == 50 {
-			return
+		if time.Now().After(end) {
+			t.Fatalf("nginx does not lead to %s", url)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatalf("nginx does not lead to %s", url)
 }
 
 func checkState(t *testing.T, target *Target, from *export.Source, at time.Time, where string, differs, stale bool) {
