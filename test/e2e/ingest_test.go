@@ -196,7 +196,7 @@ func socketCurl(t *testing.T, s *testkit.Server, path, body string) (r ingestRec
 }
 
 // need skips a test for want of a program, and fails where that is not allowed.
-func need(t *testing.T, programs ...string) {
+func need(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, name := range programs {
 		if _, err := exec.LookPath(name); err == nil {
