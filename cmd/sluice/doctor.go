@@ -95,8 +95,20 @@ func (d *doctor) examine(ctx context.Context) {
 	d.keys()
 	d.clock()
 	d.setAside()
+	d.intake()
 	d.alarms()
 	d.warnings()
+}
+
+// intake tells who has sent clicks since the server began.
+func (d *doctor) intake() {
+	if d.status == nil || d.status.Ingest == nil {
+		return
+	}
+	for _, k := range d.status.Ingest.Keys {
+		d.add("clicks from elsewhere", checkOK, fmt.Sprintf("key %s: %s, the last at %s, clock %+.1f s", k.Key, plural(k.Clicks, "click"),
+			k.Last.UTC().Format("2006-01-02 15:04:05 UTC"), k.SkewSeconds), "")
+	}
 }
 
 // server asks the running server, if there is one, what it thinks of itself.

@@ -42,11 +42,11 @@ type converter struct {
 	newest   time.Time // of the clicks
 
 	// Of a batch.
-	raw, unpacked bytes.Buffer
-	gzip          *gzip.Reader
-	body          []byte // in one of the buffers
-	met           map[affiliate.ClickID]int
-	strayLinks    []strayLink
+	unpacked   bytes.Buffer
+	gzip       *gzip.Reader
+	body       []byte // as sent, or unpacked
+	met        map[affiliate.ClickID]int
+	strayLinks []strayLink
 }
 
 func newConverter(o *Options) *converter {

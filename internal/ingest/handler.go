@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -113,10 +112,6 @@ func (i *Intake) serve(w http.ResponseWriter, r *http.Request) (taken int, _ *re
 		w.Header().Set("Allow", http.MethodPost)
 		return 0, refuse(methodNotAllowed, "clicks are sent with POST")
 	}
-	if !i.enter() {
-		return 0, refuse(tooBusy, "%d batches are being taken in at this moment; send this one again in a moment", cap(i.room))
-	}
-	defer i.leave()
 	i.requests.Add(1)
 	if r.ContentLength > BodyBytesMax {
 		return 0, tooLarge()
@@ -133,16 +128,24 @@ func (i *Intake) serve(w http.ResponseWriter, r *http.Request) (taken int, _ *re
 	if err != nil {
 		return 0, refuse(unavailable, "keys cannot be looked up for now; keep the clicks and send them again")
 	}
-	v := i.converters.Get().(*converter)
-	defer i.converters.Put(v)
-	if refusal := v.receive(r); refusal != nil {
+	body := i.receive(r.Body)
+	defer i.give(body)
+	if refusal := i.unreadable(body); refusal != nil {
 		return 0, refusal
 	}
-	skew, refusal := verify(key, r.Header, v.body, i.options.Now())
+	skew, refusal := verify(key, r.Header, body.raw.Bytes(), i.options.Now())
 	if refusal != nil {
 		i.unsigned.Add(1)
 		return 0, refusal
 	}
+	// Only who has a key takes one of the places.
+	if !i.enter() {
+		return 0, busy()
+	}
+	defer i.leave()
+	v := i.converters.Get().(*converter)
+	defer i.converters.Put(v)
+	v.body = body.raw.Bytes()
 	if refusal := i.take(r, v, from); refusal != nil {
 		return 0, refusal
 	}
@@ -171,29 +174,12 @@ func (i *Intake) take(r *http.Request, v *converter, from sender) *refusal {
 	return nil
 }
 
-func tooLarge() *refusal {
-	return refuse(bodyTooLarge, "the batch is longer than %d bytes, as sent or unpacked; send it in parts", BodyBytesMax)
+func busy() *refusal {
+	return refuse(tooBusy, "too many batches are being taken in at this moment; send this one again in a moment")
 }
 
-// receive reads the body as it was sent.
-func (v *converter) receive(r *http.Request) *refusal {
-	v.raw.Reset()
-	if n := r.ContentLength; n > 0 {
-		v.raw.Grow(int(n) + bytes.MinRead)
-	}
-	n, err := v.raw.ReadFrom(io.LimitReader(r.Body, BodyBytesMax+1))
-	v.body = v.raw.Bytes()
-	var limit *http.MaxBytesError
-	var late interface{ Timeout() bool }
-	switch {
-	case n > BodyBytesMax || errors.As(err, &limit):
-		return tooLarge()
-	case errors.As(err, &late) && late.Timeout():
-		return refuse(bodyUnreadable, "the body did not arrive in time")
-	case err != nil:
-		return refuse(bodyUnreadable, "the body ended before it was complete")
-	}
-	return nil
+func tooLarge() *refusal {
+	return refuse(bodyTooLarge, "the batch is longer than %d bytes, as sent or unpacked; send it in parts", BodyBytesMax)
 }
 
 // unpack makes body what was packed. It never unpacks more than BodyBytesMax.

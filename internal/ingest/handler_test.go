@@ -234,6 +234,51 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 	}
 }
 
+// Strangers who claim to have a key and send nothing keep nobody out.
+func TestSlowSendersKeepNobodyOut(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.RequestsMax = 1 })
+	stop := make(chan struct{})
+	var slow sync.WaitGroup
+	for range 200 {
+		slow.Go(func() {
+			request := signed(many(1), nil)
+			request.Body = io.NopCloser(&stalled{stop})
+			r.send(request)
+		})
+	}
+	for r.keys.Load() < 200 {
+		time.Sleep(time.Millisecond)
+	}
+	if a := r.send(signed(many(3), nil)); a.code != 200 {
+		t.Errorf("beside 200 slow ones: %+v", a)
+	}
+	close(stop)
+	slow.Wait()
+	if n := r.intake.bodies.Load(); n != 0 {
+		t.Errorf("%d bytes of bodies are still counted", n)
+	}
+}
+
+// stalled sends nothing until it is told to stop.
+type stalled struct{ stop chan struct{} }
+
+func (s *stalled) Read(p []byte) (int, error) {
+	<-s.stop
+	return 0, io.ErrUnexpectedEOF
+}
+
+// More bodies than there may be are turned away.
+func TestTooManyBodies(t *testing.T) {
+	r := newRig(t, nil)
+	r.intake.bodies.Store(bodiesBytesMax - 10)
+	if a := r.send(signed(many(3), nil)); a.code != 429 || a.Reason != tooBusy {
+		t.Errorf("%+v", a)
+	}
+	if n := r.intake.bodies.Load(); n != bodiesBytesMax-10 {
+		t.Errorf("%d bytes of bodies are counted", n)
+	}
+}
+
 type counted struct {
 	io.Reader
 	n int

@@ -30,8 +30,8 @@ type Options struct {
 	SiteOfLink func(ctx context.Context, link int64) (site string, err error)
 	// AgeMax is how old a click may be; AgeDefault when zero.
 	AgeMax time.Duration
-	// RequestsMax is how many requests are worked on at the same time; four when zero.
-	// Each takes some 4 MB.
+	// RequestsMax is how many requests are worked on at the same time, and share syncs; 16
+	// when zero. Each takes some 2 MB.
 	RequestsMax int
 	Now         func() time.Time
 	Logger      *slog.Logger
@@ -47,6 +47,8 @@ type Intake struct {
 	syncs      syncs
 	room       chan struct{} // holds one per request that is worked on
 	converters sync.Pool
+	buffers    sync.Pool    // of bodies
+	bodies     atomic.Int64 // bytes of those that are being read
 
 	taken, refused, lost                atomic.Int64
 	requests, unsigned, busy, journaled atomic.Int64
@@ -58,7 +60,7 @@ type Intake struct {
 // New returns an Intake.
 func New(o Options) *Intake {
 	o.AgeMax = cmp.Or(o.AgeMax, AgeDefault)
-	o.RequestsMax = cmp.Or(o.RequestsMax, 4)
+	o.RequestsMax = cmp.Or(o.RequestsMax, 16)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -62,7 +62,7 @@ type Collector struct {
 
 	stored, poisoned, retries atomic.Int64
 	duplicates                atomic.Int64
-	lastStored                atomic.Int64 // time of the newest stored click that was made here, Unix ms
+	lastStored                atomic.Int64 // time of the newest stored click, Unix ms
 	trouble                   atomic.Pointer[string]
 }
 
@@ -285,13 +285,23 @@ func (c *Collector) store(ctx context.Context, source queue.Source, b analytics.
 	}
 	c.trouble.Store(nil)
 	c.stored.Add(int64(len(b.Rows)))
-	for i := len(b.Rows) - 1; i >= 0; i-- {
-		if !isElsewhere(b.Rows[i]) { // whose time says nothing of how far we are behind
-			c.lastStored.Store(b.Rows[i].Time().UnixMilli())
+	c.noteNewest(b.Rows)
+	return source.Commit(ctx, b.To)
+}
+
+// noteNewest remembers how far the reports are. Clicks from elsewhere may be of any time: they
+// bring the reports further and never back.
+func (c *Collector) noteNewest(rows []analytics.Row) {
+	newest := c.lastStored.Load()
+	for i := len(rows) - 1; i >= 0; i-- {
+		ms := rows[i].Time().UnixMilli()
+		if !isElsewhere(rows[i]) {
+			newest = ms
 			break
 		}
+		newest = max(newest, ms)
 	}
-	return source.Commit(ctx, b.To)
+	c.lastStored.Store(newest)
 }
 
 // yieldEvery is after how many records a collector without niceness lets other
