@@ -59,7 +59,7 @@ type Reader struct {
 	options  Options
 	state    *state
 	families map[string]*family
-	heads    map[string]cachedHead
+	heads    map[fileID]cachedHead
 	pass     []*log // to read now, oldest first
 	again    bool   // a file changed under us; look again at once
 	looked   bool
@@ -100,11 +100,11 @@ func Open(o Options) (*Reader, error) {
 		}
 		o.Files[i] = full
 	}
-	s, err := openState(o.State)
+	s, err := openState(o.State, o.Now())
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{options: o, state: s, families: map[string]*family{}, heads: map[string]cachedHead{}}
+	r := &Reader{options: o, state: s, families: map[string]*family{}, heads: map[fileID]cachedHead{}}
 	for _, l := range s.logs {
 		l.family = r.family(familyOf(l.Path))
 		l.at = l.Done
@@ -192,6 +192,9 @@ func (r *Reader) Done(c *Chunk) error {
 
 // read returns the next lines of a log, nil when there are none for now.
 func (r *Reader) read(l *log) (*Chunk, error) {
+	if l.source == nil && l.Packed && !l.pending() {
+		return nil, nil
+	}
 	if l.source == nil {
 		s, err := openSource(l)
 		switch {

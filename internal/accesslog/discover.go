@@ -25,16 +25,18 @@ type candidate struct {
 	modTime       time.Time
 	head          []byte
 	log           *log
+	young         bool // perhaps a copy that is being made, and so short that it cannot be told
 	copy          bool // of a log that another file holds
 }
 
 // cachedHead is the head of a compressed file, which need not be unpacked again.
 type cachedHead struct {
-	device, inode uint64
-	size          int64
-	modTime       time.Time
-	head          []byte
+	size    int64
+	modTime time.Time
+	head    []byte
 }
+
+type fileID struct{ device, inode uint64 }
 
 func (r *Reader) family(dir, base string, _ int64) *family {
 	key := filepath.Join(dir, base)
@@ -116,6 +118,11 @@ func (r *Reader) discover() ([]*log, error) {
 		}
 	}
 	r.state.forget(present)
+	if r.state.changed { // a log is known from when it was seen, should it be rotated while we are away
+		if err := r.state.save(); err != nil {
+			return nil, err
+		}
+	}
 	return pass, nil
 }
 
@@ -140,7 +147,10 @@ func (r *Reader) candidates() ([][]*candidate, error) {
 		}
 		for _, path := range found {
 			named[path] = true
-			dir, base, _ := familyOf(path)
+			dir, base, rank := familyOf(path)
+			if rank != 0 {
+				continue
+			}
 			for _, pattern := range [...]string{base + ".*", base + "-*"} {
 				fellows, err := filepath.Glob(filepath.Join(escapeGlob(dir), escapeGlob(base)+pattern[len(base):]))
 				if err != nil {
@@ -152,7 +162,6 @@ func (r *Reader) candidates() ([][]*candidate, error) {
 					}
 				}
 			}
-			beside[filepath.Join(dir, base)] = true
 		}
 	}
 	for path := range named {
@@ -204,8 +213,9 @@ func (r *Reader) look(path string) (*candidate, error) {
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
 		c.device, c.inode = uint64(sys.Dev), sys.Ino
 	}
-	cached := r.heads[path]
-	if packed(path) && cached.inode == c.inode && cached.device == c.device && cached.size == c.size && cached.modTime.Equal(c.modTime) {
+	file := fileID{c.device, c.inode}
+	cached := r.heads[file]
+	if packed(path) && cached.head != nil && cached.size == c.size && cached.modTime.Equal(c.modTime) {
 		c.head = cached.head
 	} else if c.head, err = headOfFile(path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -214,13 +224,17 @@ func (r *Reader) look(path string) (*candidate, error) {
 		return nil, fmt.Errorf("cannot read the access log: %w", err)
 	}
 	if packed(path) {
-		r.heads[path] = cachedHead{c.device, c.inode, c.size, c.modTime, c.head}
+		if len(r.heads) > 4*statesMax {
+			clear(r.heads)
+		}
+		r.heads[file] = cachedHead{c.size, c.modTime, c.head}
 	}
 	// A part of a line may be how many logs begin.
 	quiet := r.options.Now().Sub(c.modTime) >= r.options.Settle
 	if len(c.head) == 0 || len(c.head) < headBytesMax && bytes.IndexByte(c.head, '\n') < 0 && !quiet {
 		return nil, nil
 	}
+	c.young = !quiet && len(c.head) < headBytesMax && c.rank != 0 && r.options.Follow
 	return c, nil
 }
 
@@ -270,7 +284,7 @@ func fileHolds(l *log) bool {
 // adopt makes logs of the files that are new: those that were named, and those beside them
 // that are newer than one that is known.
 func (r *Reader) adopt(group []*candidate) {
-	var lastSeen time.Time // of the family, in files that are gone
+	lastSeen := r.state.begun // and of the family, in files that are gone
 	here := false
 	dir, base, _ := familyOf(group[0].path)
 	f := r.family(dir, base, 0)
@@ -288,8 +302,8 @@ func (r *Reader) adopt(group []*candidate) {
 			known = true
 			continue
 		}
-		newer := known || !here && !lastSeen.IsZero() && c.modTime.After(lastSeen)
-		if !c.named && !newer {
+		newer := known || !here && c.modTime.After(lastSeen)
+		if !c.named && !newer || c.young {
 			continue
 		}
 		if twin := r.recognizeContent(group[:i], c); twin != nil && c.copy {
@@ -298,7 +312,7 @@ func (r *Reader) adopt(group []*candidate) {
 		}
 		c.log = &log{family: f}
 		c.log.HeadBytes, c.log.Head = len(c.head), hashOf(c.head)
-		r.state.logs = append(r.state.logs, c.log)
+		r.state.logs, r.state.changed = append(r.state.logs, c.log), true
 	}
 }
 

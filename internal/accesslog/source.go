@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -46,7 +47,11 @@ func openSource(l *log) (*source, error) {
 	s.buffer = make([]byte, ChunkBytesMax)
 	s.unpacked, s.end, err = unpack(l.Path, f)
 	if err == nil {
-		_, err = io.CopyN(io.Discard, s.unpacked, l.at.Offset)
+		err = s.skipTo(l)
+	}
+	if errors.Is(err, errOther) {
+		s.close()
+		return nil, err
 	}
 	if err != nil {
 		// It may be compressed at this moment, by renaming or in place; block tells what is wrong.
@@ -54,6 +59,23 @@ func openSource(l *log) (*source, error) {
 		s.unpacked, s.end = failing{err}, func() {}
 	}
 	return s, nil
+}
+
+// skipTo moves to the log's position, if it is the log: another may have its name since.
+func (s *source) skipTo(l *log) error {
+	head := make([]byte, l.HeadBytes)
+	if _, err := io.ReadFull(s.unpacked, head); err != nil {
+		return err
+	}
+	if !l.startsWith(head) {
+		return errOther
+	}
+	if l.at.Offset < int64(len(head)) {
+		s.unpacked = io.MultiReader(bytes.NewReader(head[l.at.Offset:]), s.unpacked)
+		return nil
+	}
+	_, err := io.CopyN(io.Discard, s.unpacked, l.at.Offset-int64(len(head)))
+	return err
 }
 
 // failing reads as what could not be opened.

@@ -46,15 +46,19 @@ type state struct {
 	path string
 	lock *os.File
 	logs []*log
+	// begun is when these logs were read first.
+	begun   time.Time
+	changed bool // since it was saved
 }
 
 type stateFile struct {
-	Version int     `json:"version"`
-	Logs    []entry `json:"logs"`
+	Version int       `json:"version"`
+	Begun   time.Time `json:"begun"`
+	Logs    []entry   `json:"logs"`
 }
 
 // openState reads the state file, and keeps others from it until close.
-func openState(path string) (*state, error) {
+func openState(path string, now time.Time) (*state, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("the position cannot be kept: %w; name another file with --state", err)
 	}
@@ -62,7 +66,7 @@ func openState(path string) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the position cannot be kept: %w; name another file with --state", err)
 	}
-	s := &state{path: path, lock: lock}
+	s := &state{path: path, lock: lock, begun: now, changed: true}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another process reads these logs with the state %s; end it, or name another file with --state", path), lock.Close())
 	}
@@ -87,6 +91,7 @@ func (s *state) load() error {
 	if f.Version != stateVersion {
 		return fmt.Errorf("the position in %s is of version %d, and this program knows %d; use the program that wrote it", s.path, f.Version, stateVersion)
 	}
+	s.begun = f.Begun
 	for _, e := range f.Logs {
 		s.logs = append(s.logs, &log{entry: e})
 	}
@@ -95,11 +100,9 @@ func (s *state) load() error {
 
 // save writes the state beside the old one, syncs it and puts it in its place.
 func (s *state) save() error {
-	f := stateFile{Version: stateVersion, Logs: []entry{}}
+	f := stateFile{Version: stateVersion, Begun: s.begun, Logs: []entry{}}
 	for _, l := range s.logs {
-		if l.Done != (position{}) || l.Whole {
-			f.Logs = append(f.Logs, l.entry)
-		}
+		f.Logs = append(f.Logs, l.entry)
 	}
 	text, err := json.MarshalIndent(f, "", " ")
 	if err == nil {
@@ -108,6 +111,7 @@ func (s *state) save() error {
 	if err != nil {
 		return fmt.Errorf("the position cannot be kept: %w", err)
 	}
+	s.changed = false
 	return nil
 }
 

@@ -163,7 +163,11 @@ func (s *server) ingestLog(ctx context.Context, in *struct {
 			receipt, err = intake.TakeLog(ctx, ingest.Format(in.Format), in.Host, log)
 		}
 		if err != nil {
-			writeProblem(w, s.problemOf(ctx, err))
+			problem := s.problemOf(ctx, err)
+			if affiliate.CodeOf(err) == affiliate.Unavailable {
+				problem = problem.with("Retry-After", "1") // nothing was taken, and the sender has it still
+			}
+			writeProblem(w, problem)
 			return
 		}
 		out := IngestReceipt{Taken: receipt.Taken, Refused: receipt.Refused, NotLinks: receipt.NotLinks}

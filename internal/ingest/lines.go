@@ -36,7 +36,7 @@ type Receipt struct {
 	// NotLinks are lines of the combined format that are of no link: pages, pictures. They are
 	// not among the refused.
 	NotLinks int
-	Refusals       []LineRefusal // the first refusalsMax
+	Refusals []LineRefusal // the first refusalsMax
 }
 
 // TakeLog takes the lines of a log, each for itself, and returns when those that make sense
