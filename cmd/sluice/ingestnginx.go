@@ -167,8 +167,8 @@ func (i *nginxIngest) reach(cmd *cobra.Command) error {
 
 // chooseFormat looks at the first line of the logs; following, it waits for one.
 func (i *nginxIngest) chooseFormat(ctx context.Context, format string) error {
-	for format == "auto" {
-		line, err := accesslog.FirstLine(i.files)
+	line, err := accesslog.FirstLine(i.files)
+	for ; format == "auto"; line, err = accesslog.FirstLine(i.files) {
 		if err != nil {
 			return fmt.Errorf("cannot read the access log: %w", err)
 		}
@@ -186,6 +186,9 @@ func (i *nginxIngest) chooseFormat(ctx context.Context, format string) error {
 	i.format = string(ingest.JSONLines)
 	if format == "combined" {
 		i.format = string(ingest.Combined)
+		if i.host == "" && len(line) > 0 && ingest.CombinedHost(line) == "" {
+			return errors.New("lines in the combined format name no host; say with --host which host's links they are of")
+		}
 	}
 	return nil
 }

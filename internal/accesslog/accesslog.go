@@ -114,7 +114,11 @@ func Open(o Options) (*Reader, error) {
 	}
 	if !o.Follow {
 		for _, name := range o.Files {
-			if found, err := expand(name); err != nil || len(found) == 0 {
+			found, err := expand(name)
+			if err == nil && len(found) == 0 { // it may have been rotated just now
+				found, err = expand(escapeGlob(name) + ".*")
+			}
+			if err != nil || len(found) == 0 {
 				return nil, errors.Join(fmt.Errorf("there is no file %s", name), err, s.close())
 			}
 		}

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 )
 
-// FirstLine returns how the first log that has a line begins, at most 1 KiB of it; nil when
+// FirstLine returns how the first log that has a line begins, or else a rotated one of it, at most 1 KiB of it; nil when
 // none has one yet.
 func FirstLine(files []string) ([]byte, error) {
 	for _, name := range files {
@@ -14,7 +14,12 @@ func FirstLine(files []string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, path := range found {
+		// It may have been rotated just now; its fellows are written in the same way.
+		fellows, err := expand(escapeGlob(name) + "[.-]*")
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range append(found, fellows...) {
 			head, err := headOfFile(path)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue

@@ -93,6 +93,15 @@ func CombinedSecond(line []byte) (second int64, ok bool) {
 	return parseStamp(line[at+1 : at+1+stampBytes])
 }
 
+// CombinedHost is the host that a line in the combined format names; "" when it names none.
+func CombinedHost(line []byte) string {
+	var c Click
+	if at := stampAt(line); at < 0 || c.combinedClient(view(line[:at])) != nil {
+		return ""
+	}
+	return strings.Clone(c.Host)
+}
+
 // combinedID makes the id of a line.
 func combinedID(seconds int64, host string, line, number []byte) string {
 	h := sha256.New()
