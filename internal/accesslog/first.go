@@ -15,7 +15,7 @@ func FirstLine(files []string) ([]byte, error) {
 			return nil, err
 		}
 		// It may have been rotated just now; its fellows are written in the same way.
-		fellows, err := expand(escapeGlob(name) + "[.-]*")
+		fellows, err := expand(escapeGlob(name) + "[.\\-]*")
 		if err != nil {
 			return nil, err
 		}
