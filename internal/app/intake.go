@@ -16,14 +16,19 @@ import (
 	"github.com/sluicehq/sluice/internal/metrics"
 )
 
-// ingestTimeout is how long a sender may take with a batch.
-const ingestTimeout = 20 * time.Second
+// ingestTimeout is how long a sender may take with a batch, and ingestAnswerTimeout how long
+// after that with the answer, which waits for the disk.
+const (
+	ingestTimeout       = 20 * time.Second
+	ingestAnswerTimeout = 20 * time.Second
+)
 
 // intake is where clicks from elsewhere come in. Their keys are derived from one beside
 // the database, as those of postbacks are.
 type intake struct {
 	*ingest.Intake
-	key []byte
+	key     []byte
+	timeout time.Duration // of a body; tests have less patience
 }
 
 // openIntake needs the data plane: a lane of its own, and the table.
@@ -35,7 +40,7 @@ func (a *App) openIntake() error {
 	if err != nil {
 		return err
 	}
-	in := &intake{key: keys[0].Secret}
+	in := &intake{key: keys[0].Secret, timeout: ingestTimeout}
 	in.Intake = ingest.New(ingest.Options{
 		Table: a.plane.tables.Current, Journal: intakeLane{a.plane.intakeLane()}, Anonymous: a.plane.redirector.Anonymous,
 		Keys: func(ctx context.Context, site string, number int) ([]byte, error) {
@@ -95,9 +100,12 @@ func (l intakeLane) AppendAll(records [][]byte) (int, error) {
 	return l.Journal.AppendAll(records)
 }
 
-// serveIntake answers what is sent to it, with a bound on the body's time.
+// serveIntake answers what is sent to it, with bounds on the time of the body and the answer: the
+// listener's own are for visits, who send no body.
 func (a *App) serveIntake(w http.ResponseWriter, r *http.Request) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(ingestTimeout)) // not every connection has one
+	control, now := http.NewResponseController(w), time.Now()
+	_ = control.SetReadDeadline(now.Add(a.intake.timeout)) // not every connection has one
+	_ = control.SetWriteDeadline(now.Add(a.intake.timeout + ingestAnswerTimeout))
 	a.intake.ServeHTTP(w, r)
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/api"
+	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/ingest"
 )
 
@@ -122,5 +124,45 @@ func TestRedirectTakesNoClicksIn(t *testing.T) {
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("answered %d", res.StatusCode)
+	}
+}
+
+// A body may take longer than a visit; one that stops is refused, and its sender is told why.
+func TestSlowBatches(t *testing.T) {
+	cfg := settings(t.TempDir())
+	cfg.Limits.WriteTimeout = config.Duration(time.Second)
+	p := startWith(t, cfg, nil)
+	p.app.intake.timeout = 3 * time.Second
+	now := time.Now()
+	body := fmt.Sprintf(`{"id":%q,"host":"any.example"}`, nginxID(now, 1))
+	timestamp := fmt.Sprint(now.Unix())
+	send := func(rest string) string {
+		t.Helper()
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.links, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\nContent-Length: %d\r\nSluice-Key: main.1\r\nWebhook-Id: m\r\nWebhook-Timestamp: %s\r\nWebhook-Signature: %s\r\n\r\n%s",
+			ingest.Path, len(body), timestamp, ingest.Sign(p.app.intake.Key("main", 1), "m", timestamp, []byte(body)), body[:10])
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		if _, err := io.WriteString(conn, rest); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		answer, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(answer)
+	}
+	if answer := send(body[10:]); !strings.Contains(answer, " 200 ") || !strings.Contains(answer, `{"taken":1}`) {
+		t.Errorf("a slow body is answered %q", answer)
+	}
+	if answer := send(body[10:20]); !strings.Contains(answer, " 400 ") || !strings.Contains(answer, "did not arrive in time") {
+		t.Errorf("a body that stops is answered %q", answer)
 	}
 }
