@@ -16,13 +16,17 @@ dashboard := internal/web/dist/index.html
 dashboard_sources := $(shell test -f web/package.json && find web internal/api/openapi.json -type f \
 	-not -path '*/node_modules/*' -not -path 'web/e2e/*' -not -name schema.d.ts -not -name '*.test.*')
 
-.PHONY: help needs geo dashboard binary build run test test-go test-web test-browser lint lint-go lint-shell lint-web bench crash sim fmt clean
+# What is deployed at the edge is part of the program, which hands it out.
+worker := internal/export/edge/dist/worker.js
+worker_sources := $(shell find edge -type f -not -path '*/node_modules/*' -not -path 'edge/test/*')
+
+.PHONY: help needs geo dashboard edge binary build run test test-go test-web test-edge test-browser lint lint-go lint-shell lint-web bench bench-edge crash sim fmt clean
 
 help: ## Print these targets
 	@echo "Sluice $(VERSION). Targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: needs geo dashboard binary ## Build the dashboard and the program: bin/sluice
+build: needs geo dashboard edge binary ## Build the dashboard, the edge's worker and the program: bin/sluice
 
 run: build ## Build, then serve from ./data until Ctrl-C
 	@exec scripts/run.sh bin/sluice serve $(SERVE)
@@ -34,6 +38,9 @@ lint: needs geo dashboard lint-shell lint-go lint-web ## Check formatting, go ve
 
 bench: build ## Measure what the project promises, beside nginx; prints a table
 	@scripts/bench.sh
+
+bench-edge: edge ## Measure a visit in Cloudflare's runtime beside the few lines that most begin with
+	@cd edge && node bench.js
 
 crash: binary ## Kill the server under load 100 times and account for every click
 	SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_CRASH_ROUNDS=$${SLUICE_CRASH_ROUNDS:-100} go test ./test/crash -count=1 -v -timeout 30m
@@ -50,8 +57,8 @@ fmt: ## Format the Go sources
 	gofmt -w cmd internal test scripts
 
 clean: ## Remove what was built and fetched; ./data stays
-	rm -rf bin coverage.out web/node_modules geodata/node_modules
-	find internal/web/dist internal/geo/data -mindepth 1 -not -name .keep -delete
+	rm -rf bin coverage.out web/node_modules edge/node_modules geodata/node_modules
+	find internal/web/dist internal/export/edge/dist internal/geo/data -mindepth 1 -not -name .keep -delete
 
 # The steps behind them.
 
@@ -73,7 +80,15 @@ else
 dashboard:
 endif
 
-binary: needs geo dashboard
+edge: $(worker)
+$(worker): edge/node_modules/.package-lock.json $(worker_sources)
+	@cd edge && npm run --silent build
+	@touch $@
+edge/node_modules/.package-lock.json: edge/package.json edge/package-lock.json | needs
+	@cd edge && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+binary: needs geo dashboard edge
 	@go build -ldflags "-X main.release=$(VERSION)" -o bin/sluice ./cmd/sluice
 
 lint-shell:
@@ -82,11 +97,16 @@ lint-shell:
 lint-go: geo dashboard
 	@scripts/lint-go.sh
 
-lint-web: dashboard
+lint-web: dashboard edge
 	@if [ -f web/package.json ]; then cd web && npm run --silent lint; fi
+	@cd edge && npm run --silent lint
 
 test-go: geo dashboard binary
 	@scripts/test-go.sh
 
 test-web: dashboard
 	@if [ -f web/package.json ]; then cd web && npm test --silent; fi
+
+test-edge: edge geo dashboard
+	@scripts/needs-njs.sh
+	@cd edge && npm test --silent

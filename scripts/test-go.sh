@@ -12,6 +12,7 @@ export SLUICE_BIN=${SLUICE_BIN:-$PWD/bin/sluice}
 export SLUICE_CRASH_ROUNDS=${SLUICE_CRASH_ROUNDS:-10}
 
 scripts/needs-xmllint.sh
+scripts/needs-nginx.sh
 go build -o bin/testreport ./scripts/testreport
 # go vet has been run by the linters.
 go test -race -vet=off -timeout 8m -json "${@:-./...}" | bin/testreport

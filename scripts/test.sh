@@ -25,11 +25,13 @@ echo "   $(go version | cut -d ' ' -f 3-), Node.js $(node --version), npm $(npm 
 echo "   $(uname -sm), $(nproc) processors, $(date -u '+%Y-%m-%d %H:%M:%S') UTC, version $(git describe --tags --always --dirty 2>/dev/null || echo unknown)"
 step "country and network data" make geo
 step "dashboard" make dashboard
+step "worker of the edge" make edge
 # The linters find in the build cache what this compiles.
 step "program" make binary
 check "lint" make lint
 check "Go tests" make test-go
 check "dashboard tests" make test-web
+check "tests of the edge in workerd" make test-edge
 
 if [ ${#failed[@]} -gt 0 ]; then
 	(

@@ -64,6 +64,8 @@ var rooms = []room{
 	{pkg: "analytics/*", may: []string{ownRoom, "affiliate"}, why: "an engine never knows another engine"},
 	{pkg: "distribution/*", may: []string{ownRoom, "affiliate", "routing"}, why: "an engine never knows another engine"},
 	{pkg: "network/*", may: []string{ownRoom, "affiliate"}, why: "an engine never knows another engine"},
+	{pkg: "export/nginx", may: []string{ownRoom, "affiliate", "routing", "useragent"},
+		why: "an engine never knows another engine; nginx has to be told what a user agent is"},
 	{pkg: "export/*", may: []string{ownRoom, "affiliate", "routing"}, why: "an engine never knows another engine"},
 
 	// Work.
@@ -172,6 +174,7 @@ var libraries = []struct {
 	{"github.com/klauspost/compress", []string{"journal", "accesslog"}, nil, "one package compresses what was shipped, one reads logs that others have compressed"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
+	{"golang.org/x/net/publicsuffix", []string{"export/edge"}, nil, "what of a host somebody can register is a list that others keep"},
 	{"golang.org/x/text", []string{"affiliate", "remittance"}, nil, "one package says when two names are the same, one spells names for banks"},
 	{"github.com/standard-webhooks/standard-webhooks", []string{"webhook"}, nil, "one package signs what is sent"},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"test"}, nil, "one crowd of visitors tells waits apart"},

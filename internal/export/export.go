@@ -96,7 +96,7 @@ func (r *Report) WriteTo(w io.Writer) (n int64, err error) {
 			n += int64(k)
 		}
 	}
-	say("%d links written", r.Links)
+	say("%d %s written", r.Links, links(r.Links))
 	if r.Refused > 0 {
 		say(", %d refused", r.Refused)
 	}
@@ -125,4 +125,11 @@ func (r *Report) WriteTo(w io.Writer) (n int64, err error) {
 		say("  and %d more\n", total-len(r.Shortfalls))
 	}
 	return n, err
+}
+
+func links(n int) string {
+	if n == 1 {
+		return "link"
+	}
+	return "links"
 }
