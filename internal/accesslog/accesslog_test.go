@@ -315,7 +315,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	missing := total
 	deadline := time.Now().Add(25 * time.Second)
 	for lives := 0; missing > 0 && time.Now().Before(deadline); lives++ {
-		r := open(t, Options{Files: []string{path}, Follow: true, Poll: time.Millisecond})
+		r := open(t, Options{Files: []string{path}, Follow: true, Poll: time.Millisecond, Settle: time.Second})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		chunks := 1 + kills.IntN(40)
 		for n := 0; n < chunks && missing > 0; n++ {
