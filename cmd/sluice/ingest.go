@@ -17,7 +17,7 @@ func newIngest(p *program) *cobra.Command {
 links. Each counts once in the reports, however often it is sent. docs/ingest.md has
 the protocol.`,
 	}
-	cmd.AddCommand(newIngestKey(p))
+	cmd.AddCommand(newIngestKey(p), newIngestNginx(p))
 	return cmd
 }
 

@@ -43,7 +43,8 @@ type IngestKeyList struct {
 // IngestReceipt is what came of a piece of a log.
 type IngestReceipt struct {
 	Taken    int             `json:"taken" doc:"Lines that are stored. Those that were sent before count once in the reports all the same."`
-	Refused  int             `json:"refused" doc:"Lines that are not."`
+	Refused  int             `json:"refused" doc:"Lines that are not, because something is wrong with them."`
+	NotLinks int             `json:"not_links" doc:"Lines in the combined format that are of no link, such as pages and pictures."`
 	Refusals []IngestRefusal `json:"refusals,omitempty" doc:"The first thousand of them, and why."`
 }
 
@@ -162,10 +163,14 @@ func (s *server) ingestLog(ctx context.Context, in *struct {
 			receipt, err = intake.TakeLog(ctx, ingest.Format(in.Format), in.Host, log)
 		}
 		if err != nil {
-			writeProblem(w, s.problemOf(ctx, err))
+			problem := s.problemOf(ctx, err)
+			if affiliate.CodeOf(err) == affiliate.Unavailable {
+				problem = problem.with("Retry-After", "1") // nothing was taken, and the sender has it still
+			}
+			writeProblem(w, problem)
 			return
 		}
-		out := IngestReceipt{Taken: receipt.Taken, Refused: receipt.Refused}
+		out := IngestReceipt{Taken: receipt.Taken, Refused: receipt.Refused, NotLinks: receipt.NotLinks}
 		for _, one := range receipt.Refusals {
 			out.Refusals = append(out.Refusals, IngestRefusal(one))
 		}

@@ -27,6 +27,7 @@ type converter struct {
 	table    *routing.Table
 	now      time.Time
 	site     string // whose key sends them; "" for the operator
+	host     string // of lines that name none
 	bare     bool   // the clicks are lines of a whole server's log, without most headers
 	scan     scanner
 	in       Click
@@ -244,7 +245,7 @@ func (v *converter) answer() (packedURL []byte, err error) {
 		c.Code = codeOf(c.Outcome)
 	}
 	if v.bare && c.Link == 0 {
-		return nil, faultf("path", "%q is the name of no link", clip(in.Path)) // a page, a picture
+		return nil, ErrNotLink // a page, a picture
 	}
 	if in.Link != 0 {
 		c.Link = in.Link

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -192,7 +193,7 @@ func TestBareLines(t *testing.T) {
 		t.Errorf("%s of link %d: %v", v.click.Verdict, v.click.Link, err)
 	}
 	v.in.Path = "/style.css"
-	if err := v.convert(); err == nil || !strings.Contains(err.Error(), "no link") || len(v.ends) != 1 {
+	if err := v.convert(); !errors.Is(err, ErrNotLink) || len(v.ends) != 1 {
 		t.Errorf("a style sheet: %v", err)
 	}
 }

@@ -33,7 +33,10 @@ type LineRefusal struct {
 // Receipt is what came of a piece of a log.
 type Receipt struct {
 	Taken, Refused int
-	Refusals       []LineRefusal // the first refusalsMax
+	// NotLinks are lines of the combined format that are of no link: pages, pictures. They are
+	// not among the refused.
+	NotLinks int
+	Refusals []LineRefusal // the first refusalsMax
 }
 
 // TakeLog takes the lines of a log, each for itself, and returns when those that make sense
@@ -66,7 +69,12 @@ func (i *Intake) TakeLog(_ context.Context, format Format, host string, log []by
 		if line = bytes.TrimRight(line, " \t\r"); len(line) == 0 {
 			continue
 		}
-		if err := v.line(read, line, host); err != nil {
+		v.host = host
+		switch err := v.line(read, line); {
+		case err == nil:
+		case errors.Is(err, ErrNotLink):
+			receipt.NotLinks++
+		default:
 			if receipt.Refused++; receipt.Refused <= refusalsMax {
 				receipt.Refusals = append(receipt.Refusals, LineRefusal{n, err.Error()})
 			}
@@ -78,9 +86,9 @@ func (i *Intake) TakeLog(_ context.Context, format Format, host string, log []by
 }
 
 // readers read a line by its format into v.in; one that has to unescape does so into v.scan.own.
-// Combined has none so far, and is refused as unknown.
 var readers = map[Format]func(v *converter, line []byte) error{
 	JSONLines: (*converter).readJSON,
+	Combined:  func(v *converter, line []byte) error { return ParseCombined(line, v.host, &v.in) },
 }
 
 func (v *converter) readJSON(line []byte) error {
@@ -95,7 +103,7 @@ func (v *converter) readJSON(line []byte) error {
 }
 
 // line converts one line.
-func (v *converter) line(read func(*converter, []byte) error, line []byte, host string) error {
+func (v *converter) line(read func(*converter, []byte) error, line []byte) error {
 	if len(line) > lineBytesMax {
 		return errors.New("the line is too long to be a click")
 	}
@@ -103,7 +111,7 @@ func (v *converter) line(read func(*converter, []byte) error, line []byte, host 
 		return err
 	}
 	if v.in.Host == "" {
-		v.in.Host = host
+		v.in.Host = v.host
 	}
 	return v.convert()
 }

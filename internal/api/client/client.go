@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/api"
@@ -107,7 +108,27 @@ func (c *Client) send(ctx context.Context, call call) (*http.Response, error) {
 		return response, nil
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
-	return nil, errorOf(response)
+	err = errorOf(response)
+	if seconds, bad := strconv.Atoi(response.Header.Get("Retry-After")); bad == nil && seconds >= 0 {
+		err = busy{err, time.Duration(seconds) * time.Second}
+	}
+	return nil, err
+}
+
+// busy is the error of a call that the server asks to make again.
+type busy struct {
+	error
+	after time.Duration
+}
+
+func (e busy) Unwrap() error { return e.error }
+
+// RetryAfter is after what time the server asks to make a call again that it could not answer
+// now.
+func RetryAfter(err error) (after time.Duration, ok bool) {
+	var e busy
+	ok = errors.As(err, &e)
+	return e.after, ok
 }
 
 func (c *Client) request(ctx context.Context, call call) (*http.Request, error) {
@@ -152,7 +173,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	unsent := errors.As(err, &dial) && dial.Op == "dial"
 	err = fmt.Errorf("the server at %s cannot be reached; is it running? %w", c.options.BaseURL, err)
 	if unsent {
-		return err
+		return unreached{err}
 	}
 	return noAnswer{err}
 }
@@ -167,6 +188,18 @@ func (e noAnswer) Unwrap() error { return e.error }
 func NoAnswer(err error) bool {
 	var lost noAnswer
 	return errors.As(err, &lost)
+}
+
+// unreached is the error of a call that reached no server.
+type unreached struct{ error }
+
+func (e unreached) Unwrap() error { return e.error }
+
+// Unreached says that a call may succeed when the server is there again: it could not be
+// reached, or did not answer.
+func Unreached(err error) bool {
+	var e unreached
+	return errors.As(err, &e) || NoAnswer(err)
 }
 
 // problemBytesMax bounds what is read of an answer that is not a success.
