@@ -142,7 +142,7 @@ func TestSlowBatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\nContent-Length: %d\r\nSluice-Key: main.1\r\nWebhook-Id: m\r\nWebhook-Timestamp: %s\r\nWebhook-Signature: %s\r\n\r\n%s",
 			ingest.Path, len(body), timestamp, ingest.Sign(p.app.intake.Key("main", 1), "m", timestamp, []byte(body)), body[:10])
 		if err != nil {
