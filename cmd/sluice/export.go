@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,27 +54,54 @@ func exportSource(ctx context.Context, c *client.Client) (*export.Source, error)
 	return from, nil
 }
 
-// fetchLinks hands on every link as it comes.
+// fetchLinks hands on every link as it comes. They are decoded while others are worked on.
 func fetchLinks(ctx context.Context, c *client.Client, yield func(*affiliate.Link, error) bool) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	links, download := io.Pipe()
+	type batch struct {
+		links []affiliate.Link
+		err   error
+	}
+	batches := make(chan batch, 4)
 	go func() {
-		_, err := c.ExportLinks(ctx, "jsonl", "", false, download)
-		_ = download.CloseWithError(err) // nil ends the links; it never fails
+		defer close(batches)
+		links, download := io.Pipe()
+		defer func() { _ = links.Close() }()
+		go func() {
+			_, err := c.ExportLinks(ctx, "jsonl", "", false, download)
+			_ = download.CloseWithError(err) // nil ends the links; it never fails
+		}()
+		d := json.NewDecoder(bufio.NewReaderSize(links, 1<<18))
+		for {
+			b := batch{links: make([]affiliate.Link, 0, fetchBatch)}
+			for b.err == nil && len(b.links) < fetchBatch {
+				var link affiliate.Link
+				if b.err = d.Decode(&link); b.err == nil {
+					b.links = append(b.links, link)
+				}
+			}
+			select {
+			case batches <- b:
+			case <-ctx.Done():
+				return
+			}
+			if b.err != nil {
+				return
+			}
+		}
 	}()
-	defer func() { _ = links.Close() }()
-	for d := json.NewDecoder(links); ; {
-		var link affiliate.Link
-		err := d.Decode(&link)
-		switch {
-		case errors.Is(err, io.EOF):
-			return
-		case err != nil:
-			yield(nil, fmt.Errorf("the links cannot be read: %w", err))
-			return
-		case !yield(&link, nil):
+	for b := range batches {
+		for i := range b.links {
+			if !yield(&b.links[i], nil) {
+				return
+			}
+		}
+		if b.err != nil && !errors.Is(b.err, io.EOF) {
+			yield(nil, fmt.Errorf("the links cannot be read: %w", b.err))
 			return
 		}
 	}
 }
+
+// fetchBatch is how many links are decoded before they are handed on.
+const fetchBatch = 256

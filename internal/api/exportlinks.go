@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -32,6 +33,9 @@ func (s *server) exportLinks(ctx context.Context, in *struct {
 	done, err := s.mayKeepFile()
 	if err != nil {
 		return nil, err
+	}
+	if format == linkfile.JSONL {
+		return s.streamLinks(ctx, options, in.Site, done)
 	}
 	file, refused, err := s.linkFile(ctx, format, options, in.Site)
 	if err == nil && refused.n > 0 && !in.Skip {
@@ -93,6 +97,34 @@ func (s *server) linkFile(ctx context.Context, format linkfile.Format, options l
 		return nil, refused, errors.Join(err, file.Close())
 	}
 	return file, refused, nil
+}
+
+// streamLinks sends JSON lines, which can express every link, while they are written. They go through a
+// file all the same, for the sake of slow receivers.
+func (s *server) streamLinks(ctx context.Context, options linkfile.Options, site string, done func()) (*huma.StreamResponse, error) {
+	file, err := s.tempFile()
+	if err != nil {
+		done()
+		return nil, err
+	}
+	return s.download(fileTypes[linkfile.JSONL], fileNames[linkfile.JSONL], func(w http.ResponseWriter) error {
+		defer done()
+		defer func() { _ = file.Close() }() // nobody needs it any more
+		ctx, stop := context.WithCancel(ctx)
+		g := newGrowing(file)
+		var writing sync.WaitGroup
+		defer writing.Wait()
+		defer stop()
+		writing.Go(func() {
+			err := s.writeLinks(ctx, g, linkfile.JSONL, options, site, func(*affiliate.Link, error) {})
+			if errors.Is(err, syscall.ENOSPC) {
+				err = s.diskFull()
+			}
+			g.end(err)
+		})
+		w.Header().Set("Sluice-Skipped", "0")
+		return g.copyTo(w)
+	}), nil
 }
 
 // writeLinks writes the links of a site, or of all, and tells of those that the
