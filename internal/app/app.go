@@ -39,6 +39,8 @@ type Options struct {
 	// open, or Build fails.
 	Offline bool
 	Now     func() time.Time
+
+	batchPatience time.Duration // with the body of a batch of clicks; ingestTimeout when zero
 }
 
 // App is one process.

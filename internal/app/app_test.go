@@ -63,8 +63,14 @@ func start(t *testing.T, dir string) *process {
 
 func startWith(t *testing.T, cfg config.Config, logger *slog.Logger) *process {
 	t.Helper()
+	return startOptions(t, cfg, Options{Version: "test", Logger: logger})
+}
+
+func startOptions(t *testing.T, cfg config.Config, o Options) *process {
+	t.Helper()
 	p := &process{t: t, out: &output{}}
-	a, err := Build(t.Context(), cfg, Options{Version: "test", Out: p.out, Logger: logger})
+	o.Out = p.out
+	a, err := Build(t.Context(), cfg, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -28,7 +29,7 @@ const (
 type intake struct {
 	*ingest.Intake
 	key     []byte
-	timeout time.Duration // of a body; tests have less patience
+	timeout time.Duration // of a body
 }
 
 // openIntake needs the data plane: a lane of its own, and the table.
@@ -40,7 +41,7 @@ func (a *App) openIntake() error {
 	if err != nil {
 		return err
 	}
-	in := &intake{key: keys[0].Secret, timeout: ingestTimeout}
+	in := &intake{key: keys[0].Secret, timeout: cmp.Or(a.options.batchPatience, ingestTimeout)}
 	in.Intake = ingest.New(ingest.Options{
 		Table: a.plane.tables.Current, Journal: intakeLane{a.plane.intakeLane()}, Anonymous: a.plane.redirector.Anonymous,
 		Keys: func(ctx context.Context, site string, number int) ([]byte, error) {

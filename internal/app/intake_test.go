@@ -131,8 +131,7 @@ func TestRedirectTakesNoClicksIn(t *testing.T) {
 func TestSlowBatches(t *testing.T) {
 	cfg := settings(t.TempDir())
 	cfg.Limits.WriteTimeout = config.Duration(time.Second)
-	p := startWith(t, cfg, nil)
-	p.app.intake.timeout = 3 * time.Second
+	p := startOptions(t, cfg, Options{Version: "test", batchPatience: 3 * time.Second})
 	now := time.Now()
 	body := fmt.Sprintf(`{"id":%q,"host":"any.example"}`, nginxID(now, 1))
 	timestamp := fmt.Sprint(now.Unix())
