@@ -98,6 +98,9 @@ func (v *converter) convert() error {
 	return nil
 }
 
+// firstClick is when the first affiliate program began: what is older has been misread.
+var firstClick = time.Date(1994, 11, 1, 0, 0, 0, 0, time.UTC)
+
 // identify reads which click it is, when and where it was made, and by whom.
 func (v *converter) identify() (err error) {
 	in, c := &v.in, &v.click
@@ -114,7 +117,9 @@ func (v *converter) identify() (err error) {
 	switch ahead := at.Sub(v.now); {
 	case ahead > aheadMax:
 		return faultf("id", "the click is of %s, %s ahead of our clock; set the sender's clock", at.Format(time.RFC3339), ahead.Round(time.Second))
-	case -ahead > v.options.AgeMax:
+	case at.Before(firstClick):
+		return faultf("id", "the click is of %s, when nobody had such links yet", at.Format(time.DateOnly))
+	case v.site != "" && -ahead > v.options.AgeMax: // an operator may import what is older
 		return faultf("id", "the click is of %s; clicks older than %d days are not taken in", at.Format(time.RFC3339), int(v.options.AgeMax/(24*time.Hour)))
 	}
 	if at.After(v.newest) {

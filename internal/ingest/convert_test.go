@@ -158,11 +158,11 @@ func TestLogs(t *testing.T) {
 	r := newRig(t, nil)
 	good := click(1, "")
 	log := good + "\r\n\n" + `{"id":"x"}` + "\n  \n" + "hello\n" + good + " {}\n" + strings.Repeat("x", lineBytesMax+1) + "\n" +
-		`{"id":"` + id(noon.Add(-500*24*time.Hour)) + `","host":"blog.example"}` + "\n" + strings.Replace(click(2, ""), `"host":"blog.example",`, "", 1)
+		`{"id":"` + id(noon.AddDate(-40, 0, 0)) + `","host":"blog.example"}` + "\n" + `{"id":"` + id(noon.AddDate(-9, 0, 0)) + `","host":"blog.example","path":"/go/thing"}` + "\n" + strings.Replace(click(2, ""), `"host":"blog.example",`, "", 1)
 	receipt, err := r.intake.TakeLog(t.Context(), JSONLines, "blog.example", []byte(log))
 	must(t, err)
-	why := map[int]string{3: "id: ", 5: "at byte 0: a click is an object", 6: "nothing may follow", 7: "too long", 8: "older than 400 days"}
-	if receipt.Taken != 2 || receipt.Refused != len(why) || len(r.stored()) != 2 {
+	why := map[int]string{3: "id: ", 5: "at byte 0: a click is an object", 6: "nothing may follow", 7: "too long", 8: "nobody had such links"}
+	if receipt.Taken != 3 || receipt.Refused != len(why) || len(r.stored()) != 3 {
 		t.Errorf("%+v, %d stored", receipt, len(r.stored()))
 	}
 	for _, one := range receipt.Refusals {

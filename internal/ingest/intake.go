@@ -28,7 +28,8 @@ type Options struct {
 	// SiteOfLink says whose a link is, "" when it is not there any more. It is asked about
 	// links that are not where a site's click says they are. Nil: not asked.
 	SiteOfLink func(ctx context.Context, link int64) (site string, err error)
-	// AgeMax is how old a click may be; AgeDefault when zero.
+	// AgeMax is how old a click may be that comes in a signed batch; AgeDefault when zero. An
+	// operator's log may be older.
 	AgeMax time.Duration
 	// RequestsMax is how many requests are worked on at the same time, and share syncs; 16
 	// when zero. Each takes some 2 MB.
