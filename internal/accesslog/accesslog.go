@@ -34,8 +34,8 @@ const (
 // Options of a Reader. Files and State must be set.
 type Options struct {
 	// Files are names or globs. A file's rotated fellows (NAME.1, NAME-20260101.gz) are read
-	// as well as far as they are needed to miss nothing: those that have been read before, and
-	// newer ones.
+	// as well as far as they are needed to miss nothing: those that have been read before, newer
+	// ones, and those written since the state file was begun.
 	Files []string
 	// State is the file that keeps the position.
 	State string

@@ -281,29 +281,24 @@ func fileHolds(l *log) bool {
 	return err == nil && l.startsWith(head)
 }
 
+// fileClockSlack is how far the time of a file may be behind the clock that was read before it
+// was written; what is read for nothing counts once.
+const fileClockSlack = time.Second
+
 // adopt makes logs of the files that are new: those that were named, and those beside them
-// that are newer than one that is known.
+// that are newer than one that is known, or were written since these logs were read first: a
+// log may be rotated away before it was ever seen under its own name, also while another one
+// takes that name.
 func (r *Reader) adopt(group []*candidate) {
-	lastSeen := r.state.begun // and of the family, in files that are gone
-	here := false
-	dir, base, _ := familyOf(group[0].path)
-	f := r.family(dir, base, 0)
-	for _, c := range group {
-		here = here || c.log != nil
-	}
-	for _, l := range r.state.logs {
-		if l.family == f && l.Seen.After(lastSeen) {
-			lastSeen = l.Seen
-		}
-	}
+	begun := r.state.begun.Add(-fileClockSlack)
+	f := r.family(familyOf(group[0].path))
 	known := false
 	for i, c := range group {
 		if c.log != nil {
 			known = true
 			continue
 		}
-		newer := known || !here && c.modTime.After(lastSeen)
-		if !c.named && !newer || c.young {
+		if newer := known || c.modTime.After(begun); !c.named && !newer || c.young {
 			continue
 		}
 		if twin := r.recognizeContent(group[:i], c); twin != nil && c.copy {
