@@ -86,7 +86,7 @@ export function create(parts: Parts): (event: Event) => Promise<EventResponse> {
     }
     const cookie = await cookieFor(r, visitor, d, await signer, settings);
     if (destination) {
-      outbox.add(clickOf(r, visitor, d));
+      outbox.add(clickOf(r, visitor, d), at);
       // What is not taken by then goes on with the next visit: an instance stands still between two.
       await Promise.race([outbox.send(destination), sleep(config.clickMilliseconds ?? 0)]);
     }

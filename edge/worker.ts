@@ -146,7 +146,7 @@ function record(env: Env, ctx: Context, i: Isolate, click: Click): void {
     return;
   }
   const to = i.destination;
-  const when = to ? i.outbox.add(click) : "";
+  const when = to ? i.outbox.add(click, Date.now()) : "";
   if (to && when === "send now") ctx.waitUntil(i.outbox.send(to));
   if (to && when === "send soon") ctx.waitUntil(sleep(1000).then(() => i.outbox.send(to)));
 }
@@ -185,7 +185,7 @@ export default {
   async queue(batch: Messages, env: Env): Promise<void> {
     const { destination } = await memory(env);
     const outbox = new Outbox();
-    for (const m of batch.messages) outbox.add(m.body);
+    for (const m of batch.messages) outbox.add(m.body, 0);
     if (destination) await outbox.send(destination);
     if (!destination || outbox.counts.waiting > 0) batch.retryAll();
   },

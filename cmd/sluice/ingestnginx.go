@@ -210,6 +210,9 @@ func (i *nginxIngest) each(ctx context.Context, r *accesslog.Reader) error {
 			if receipt, err = i.send(ctx, c.Bytes); err != nil {
 				return err
 			}
+			if err := i.allRefusals(ctx, c, &receipt); err != nil {
+				return err
+			}
 		}
 		if err := i.keepRejects(c, receipt.Refusals); err != nil {
 			return err
@@ -225,6 +228,25 @@ func (i *nginxIngest) each(ctx context.Context, r *accesslog.Reader) error {
 			progress.at(i.read)
 		}
 	}
+}
+
+// allRefusals asks for the reasons of those refused lines that the server has not told: it tells the
+// first of many. Lines that are sent again count once.
+func (i *nginxIngest) allRefusals(ctx context.Context, c *accesslog.Chunk, receipt *api.IngestReceipt) error {
+	for told := len(receipt.Refusals); 0 < told && told < receipt.Refused; told = len(receipt.Refusals) {
+		last := receipt.Refusals[told-1].Line
+		more, err := i.send(ctx, c.From(last+1))
+		if err != nil {
+			return err
+		}
+		for _, r := range more.Refusals {
+			receipt.Refusals = append(receipt.Refusals, api.IngestRefusal{Line: last + r.Line, Why: r.Why})
+		}
+		if len(more.Refusals) == 0 {
+			return fmt.Errorf("the server has refused %d lines and names %d of them", receipt.Refused, told)
+		}
+	}
+	return nil
 }
 
 // busyMax is how long a server that is too busy is waited for without --follow.
@@ -301,11 +323,16 @@ func (i *nginxIngest) keepRejects(c *accesslog.Chunk, refusals []api.IngestRefus
 			return err
 		}
 	}
-	for _, r := range refusals {
-		line := c.Text(r.Line)
-		if err := add.Encode(reject{c.File, c.Line(r.Line), r.Why, string(line[:min(len(line), rejectTextMax)])}); err != nil {
-			return err
-		}
+	numbers := make([]int, len(refusals))
+	for k, r := range refusals {
+		numbers[k] = r.Line
+	}
+	var err error
+	c.Texts(numbers, func(k int, line []byte) {
+		err = errors.Join(err, add.Encode(reject{c.File, c.Line(numbers[k]), refusals[k].Why, string(line[:min(len(line), rejectTextMax)])}))
+	})
+	if err != nil {
+		return err
 	}
 	if i.rejected == nil {
 		f, err := os.OpenFile(i.rejects, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)

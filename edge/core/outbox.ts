@@ -22,6 +22,7 @@ export type Click = Record<string, unknown>;
 export const batchMax = 100;
 const waitingMax = 10_000;
 const attempts = 4;
+const promiseMilliseconds = 5000;
 
 /** Reads what "sluice ingest key" prints: lines that begin with a name and end with its secret. */
 export function readKeys(lines: string): SiteKey[] {
@@ -42,18 +43,19 @@ export function readKeys(lines: string): SiteKey[] {
 export class Outbox {
   private waiting: Click[] = [];
   private lost = 0;
-  private leaving = false;
+  private leavesBy = 0; // when somebody will have sent, in milliseconds; 0 for nobody
 
-  /** Takes a click. When it returns true somebody has to call send, soon for the first and at once for a full batch. */
-  add(click: Click): "send soon" | "send now" | "" {
+  /** Takes a click, and says whether its visit has to call send: soon for the first, at once for a full batch. */
+  add(click: Click, now: number): "send soon" | "send now" | "" {
     if (this.waiting.length >= waitingMax) {
       this.lost++; // the oldest has waited longest for a server that may be back now
       this.waiting.shift();
     }
     this.waiting.push(click);
     if (this.waiting.length % batchMax === 0) return "send now";
-    if (this.leaving) return "";
-    this.leaving = true;
+    // A visit that has promised to send may be ended before it does.
+    if (now < this.leavesBy) return "";
+    this.leavesBy = now + promiseMilliseconds;
     return "send soon";
   }
 
@@ -64,7 +66,7 @@ export class Outbox {
 
   /** Sends all that waits, a site at a time. It never fails; what the server did not take waits on. */
   async send(to: Destination): Promise<void> {
-    this.leaving = false;
+    this.leavesBy = 0;
     while (this.waiting.length > 0) {
       const site = this.waiting[0]!["site"];
       const batch: Click[] = [];

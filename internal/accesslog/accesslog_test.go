@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -257,8 +258,13 @@ func TestLineNumbers(t *testing.T) {
 			t.Errorf("line %d of the chunk is line %d of the file, not %d", n+1, want, got)
 		}
 	}
-	if text := string(c.Text(3)); text != "four" {
-		t.Errorf("the third line is %q", text)
+	var texts []string
+	c.Texts([]int{1, 3}, func(i int, text []byte) { texts = append(texts, fmt.Sprint(i, " ", string(text))) })
+	if !slices.Equal(texts, []string{"0 one", "1 four"}) {
+		t.Errorf("the first and the third line are %q", texts)
+	}
+	if from, none := string(c.From(2)), c.From(4); from != "two\nfour\n" || len(none) != 0 {
+		t.Errorf("from the second line on: %q, from the fourth %q", from, none)
 	}
 }
 

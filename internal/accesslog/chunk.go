@@ -47,14 +47,30 @@ func (c *Chunk) Line(n int) int64 {
 	return line
 }
 
-// Text returns a line of Bytes, counted from 1, without its newline.
-func (c *Chunk) Text(n int) []byte {
-	rest := c.Bytes
-	for ; n > 1; n-- {
-		rest = rest[bytes.IndexByte(rest, '\n')+1:]
+// From returns the lines of Bytes from the one with this number on, counted from 1; none when there
+// are fewer.
+func (c *Chunk) From(n int) []byte { return after(c.Bytes, n-1) }
+
+// after returns what follows so many lines.
+func after(b []byte, lines int) []byte {
+	for ; lines > 0 && len(b) > 0; lines-- {
+		end := bytes.IndexByte(b, '\n')
+		if end < 0 {
+			return nil
+		}
+		b = b[end+1:]
 	}
-	line, _, _ := bytes.Cut(rest, []byte{'\n'})
-	return line
+	return b
+}
+
+// Texts calls fn with each of some lines of Bytes, which ascend and count from 1, without their newlines.
+func (c *Chunk) Texts(numbers []int, fn func(i int, text []byte)) {
+	rest, at := c.Bytes, 1
+	for i, n := range numbers {
+		rest, at = after(rest, n-at), n
+		text, _, _ := bytes.Cut(rest, []byte{'\n'})
+		fn(i, text)
+	}
 }
 
 // numberBytesMax is room for "#n " in front of a line.

@@ -104,6 +104,10 @@ func (r *Report) WriteTo(w io.Writer) (n int64, err error) {
 	if !r.Until.IsZero() {
 		say("good until %s: then export again\n", r.Until.UTC().Format(time.RFC3339))
 	}
+	general := map[string]bool{} // what concerns no single link is told once
+	for _, s := range r.Shortfalls {
+		general[s.What] = general[s.What] || s.Link == 0 && s.Slug == ""
+	}
 	type kind struct {
 		what string
 		n    int
@@ -111,12 +115,17 @@ func (r *Report) WriteTo(w io.Writer) (n int64, err error) {
 	var kinds []kind
 	total := 0
 	for what, n := range r.Counts {
-		kinds = append(kinds, kind{what, n})
 		total += n
+		if !general[what] {
+			kinds = append(kinds, kind{what, n})
+		}
 	}
 	slices.SortFunc(kinds, func(a, b kind) int { return cmp.Or(b.n-a.n, cmp.Compare(a.what, b.what)) })
 	for _, k := range kinds {
 		say("differs from Sluice: %s (%d)\n", k.what, k.n)
+	}
+	if len(r.Shortfalls) > 0 {
+		say("what is answered otherwise than by Sluice:\n")
 	}
 	for _, s := range r.Shortfalls {
 		say("  %s\n", s)

@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // fieldError says what is wrong with one field of a click.
@@ -18,7 +19,7 @@ func faultf(field, format string, args ...any) error {
 func clip(s string) string {
 	const most = 60
 	if len(s) > most {
-		return s[:most] + "…"
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

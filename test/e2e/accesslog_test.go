@@ -151,6 +151,26 @@ func TestAccessLogRefusals(t *testing.T) {
 	if got := report(t, s, "link"); got["the-thing"][0] != 2 {
 		t.Errorf("the report says %v, want 2 clicks", got)
 	}
+	// However many make no sense, each is kept aside with its reason.
+	const many = 2500
+	bad, good := "", line+"\n"
+	for n := range many {
+		bad += fmt.Sprintf("nonsense %d\n", n)
+	}
+	write(t, dir+"/bad.log", good+bad+good)
+	if out := testkit.Must(t, "ingest", "nginx", dir+"/bad.log", "--data", data, "--host", s.Links, "--state", dir+"/b"); !strings.Contains(out, "2 taken, 2,500 refused") {
+		t.Error(out)
+	}
+	text, err = os.ReadFile(dir + "/b.rejects")
+	must(t, err)
+	for n, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		if err := json.Unmarshal([]byte(line), &r); err != nil || r.Line != n+2 || r.Text != fmt.Sprintf("nonsense %d", n) {
+			t.Fatalf("reject %d: %v in %s", n, err, line)
+		}
+	}
+	if n := strings.Count(string(text), "\n"); n != many {
+		t.Errorf("%d lines are kept aside, want %d", n, many)
+	}
 	if _, stderr, code := testkit.Run(t, "", "ingest", "nginx", dir+"/nothing", "--data", data); code != 2 || !strings.Contains(stderr, "nothing") {
 		t.Errorf("no such file: %d %s", code, stderr)
 	}

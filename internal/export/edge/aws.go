@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,7 +22,7 @@ type Lambda struct {
 // Export writes the folder.
 func (l *Lambda) Export(ctx context.Context, from *export.Source, _ time.Time, dir string) (*export.Report, error) {
 	report := &export.Report{}
-	err := writeWhole(filepath.Join(dir, "documents.json"), func(w *bufio.Writer) error {
+	err := export.WriteFile(filepath.Join(dir, "documents.json"), 0o644, func(w *bufio.Writer) error {
 		separator := "{\n"
 		err := Documents(ctx, from, report, func(key string, document []byte) error {
 			name, err := json.Marshal(key)
@@ -41,11 +40,7 @@ func (l *Lambda) Export(ctx context.Context, from *export.Source, _ time.Time, d
 	if err != nil {
 		return nil, err
 	}
-	code, err := program("lambda.mjs")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "index.mjs"), code, 0o644); err != nil {
+	if err := writeProgram(dir, "lambda.mjs", "index.mjs"); err != nil {
 		return nil, err
 	}
 	config := filepath.Join(dir, "config.json")
@@ -60,7 +55,7 @@ func (l *Lambda) Export(ctx context.Context, from *export.Source, _ time.Time, d
 	if err != nil {
 		return nil, err
 	}
-	return report, os.WriteFile(config, append(text, '\n'), 0o644)
+	return report, writeText(config, 0o644, append(text, '\n'))
 }
 
 // CloudFront writes what a CloudFront Function with a key-value store is made of: the function,
@@ -89,7 +84,7 @@ func (CloudFront) Export(ctx context.Context, from *export.Source, _ time.Time, 
 		}
 	}
 	total := 0
-	err := writeWhole(filepath.Join(dir, "kvs.json"), func(w *bufio.Writer) error {
+	err := export.WriteFile(filepath.Join(dir, "kvs.json"), 0o644, func(w *bufio.Writer) error {
 		separator := `{"data":[` + "\n"
 		err := Documents(ctx, &source, report, func(key string, document []byte) error {
 			switch total += len(key) + len(document); {
@@ -115,11 +110,7 @@ func (CloudFront) Export(ctx context.Context, from *export.Source, _ time.Time, 
 	if err != nil {
 		return nil, err
 	}
-	code, err := program("cloudfront.js")
-	if err != nil {
-		return nil, err
-	}
-	return report, os.WriteFile(filepath.Join(dir, "function.js"), code, 0o644)
+	return report, writeProgram(dir, "cloudfront.js", "function.js")
 }
 
 func tooLarge(key, why string) export.Shortfall {
@@ -151,21 +142,4 @@ func cannot(report *export.Report, l *affiliate.Link) {
 			}
 		}
 	}
-}
-
-// writeWhole writes a file aside and puts it in place when it is complete.
-func writeWhole(path string, write func(*bufio.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(f, 1<<18)
-	err = errors.Join(write(w), w.Flush(), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // what is incomplete is of no use
-	}
-	return err
 }

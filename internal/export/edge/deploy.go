@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bufio"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -21,13 +22,23 @@ import (
 //go:embed all:dist
 var built embed.FS
 
-// program returns one of them.
-func program(name string) ([]byte, error) {
-	b, err := built.ReadFile("dist/" + name)
+// writeProgram writes one of them into the folder, under the name that it has there.
+func writeProgram(dir, name, as string) error {
+	code, err := built.ReadFile("dist/" + name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, affiliate.Errorf(affiliate.Unavailable, "this sluice was built without %s; build it with \"make build\"", name)
+		return affiliate.Errorf(affiliate.Unavailable, "this sluice was built without %s; build it with \"make build\"", name)
 	}
-	return b, err
+	if err != nil {
+		return err
+	}
+	return writeText(filepath.Join(dir, as), 0o644, code)
+}
+
+func writeText(path string, mode fs.FileMode, text []byte) error {
+	return export.WriteFile(path, mode, func(w *bufio.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
 }
 
 const deployScript = `#!/bin/sh
@@ -78,14 +89,10 @@ type wranglerKV struct {
 
 // writeRest writes what is deployed beside the documents.
 func (w *Workers) writeRest(from *export.Source, dir string) error {
-	worker, err := program("worker.js")
-	if err != nil {
+	if err := writeProgram(dir, "worker.js", "worker.js"); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "worker.js"), worker, 0o644); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "deploy.sh"), []byte(deployScript), 0o755); err != nil {
+	if err := writeText(filepath.Join(dir, "deploy.sh"), 0o755, []byte(deployScript)); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, "wrangler.jsonc")
@@ -96,7 +103,7 @@ func (w *Workers) writeRest(from *export.Source, dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(wranglerTop+string(text)+"\n"), 0o644)
+	return writeText(path, 0o644, []byte(wranglerTop+string(text)+"\n"))
 }
 
 func (w *Workers) wrangler(from *export.Source) wranglerConfig {

@@ -74,7 +74,7 @@ func (w *Workers) Export(ctx context.Context, from *export.Source, _ time.Time, 
 	if err != nil {
 		return nil, err
 	}
-	defer files.abandon()
+	defer files.end()
 	report := &export.Report{}
 	err = Documents(ctx, from, report, func(key string, document []byte) error {
 		hash := hashOf(document)
@@ -122,7 +122,7 @@ type bulk struct {
 }
 
 func newBulk(dir string) (*bulk, error) {
-	f, err := os.Create(filepath.Join(dir, newStateFile))
+	f, err := os.CreateTemp(dir, ".state-*")
 	if err != nil {
 		return nil, err
 	}
@@ -167,30 +167,33 @@ func (b *bulk) closePut() error {
 	return err
 }
 
-// finish writes the keys that are gone and closes all files.
+// finish writes the keys that are gone, and only then the state: without it nothing is deployed.
 func (b *bulk) finish(gone []string) error {
-	if err := errors.Join(b.closePut(), b.lines.Flush(), b.state.Close()); err != nil {
+	if err := b.closePut(); err != nil {
 		return err
 	}
-	b.state = nil
-	if len(gone) == 0 {
-		return nil
+	if len(gone) > 0 {
+		list, err := json.MarshalIndent(gone, "", " ")
+		if err != nil {
+			return err
+		}
+		if err := writeText(filepath.Join(b.dir, deleteFile), 0o644, append(list, '\n')); err != nil {
+			return err
+		}
 	}
-	list, err := json.MarshalIndent(gone, "", " ")
-	if err != nil {
+	if err := errors.Join(b.lines.Flush(), b.state.Sync()); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(b.dir, deleteFile), append(list, '\n'), 0o644)
+	return os.Rename(b.state.Name(), filepath.Join(b.dir, newStateFile))
 }
 
-// abandon closes what is open after a failure.
-func (b *bulk) abandon() {
+// end closes what is open, and takes away a state that has not come into its place.
+func (b *bulk) end() {
 	if b.put != nil {
 		_ = b.put.Close()
 	}
-	if b.state != nil {
-		_ = b.state.Close()
-	}
+	_ = b.state.Close()
+	_ = os.Remove(b.state.Name()) // it has another name when all went well
 }
 
 // readState reads what was deployed: the hash of each key. No file is an empty store.

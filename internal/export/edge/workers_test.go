@@ -2,6 +2,7 @@ package edge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -128,6 +129,27 @@ func TestOnlyTheDifferenceSinceTheLastDeployment(t *testing.T) {
 	write(t, since, changed, dir)
 	if got := entries(t, dir); len(got) != 0 {
 		t.Errorf("after all was deployed the difference is %+v", got)
+	}
+}
+
+// An export that breaks off leaves nothing that could be deployed.
+func TestABrokenExportIsNotDeployed(t *testing.T) {
+	dir := t.TempDir()
+	write(t, &Workers{}, links(5, "https://shop.example/1"), dir)
+	from := links(0, "")
+	from.Links = func(yield func(*affiliate.Link, error) bool) { yield(nil, errors.New("the server is gone")) }
+	if _, err := (&Workers{}).Export(t.Context(), from, time.Now(), dir); err == nil {
+		t.Fatal("the failure is not told")
+	}
+	if _, err := os.Stat(filepath.Join(dir, newStateFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there is a state to deploy: %v", err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, ".*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	if out, err := exec.Command(filepath.Join(dir, "deploy.sh")).CombinedOutput(); err == nil || !strings.Contains(string(out), "export again") {
+		t.Errorf("deploy.sh: %v %s", err, out)
 	}
 }
 

@@ -105,40 +105,29 @@ func (t *Target) Export(ctx context.Context, from *export.Source, at time.Time, 
 		return nil, fmt.Errorf("nginx export: %w", err)
 	}
 	sum := sha256.New()
-	if err := writeWhole(filepath.Join(dir, HTTPFile), sum, func(b *bufio.Writer) error { return t.writeHTTP(b, w, spool) }, w.trailer); err != nil {
+	if err := writeFile(filepath.Join(dir, HTTPFile), sum, func(b *bufio.Writer) error { return t.writeHTTP(b, w, spool) }, w.trailer); err != nil {
 		return nil, err
 	}
-	if err := writeWhole(filepath.Join(dir, ServerFile), sum, func(b *bufio.Writer) error { return t.writeServer(b, w) }, w.serverTrailer); err != nil {
+	if err := writeFile(filepath.Join(dir, ServerFile), sum, func(b *bufio.Writer) error { return t.writeServer(b, w) }, w.serverTrailer); err != nil {
 		return nil, err
 	}
 	return w.report, nil
 }
 
-// writeWhole writes a file aside and puts it in place. The last line, which is not in the sum, says what the file is.
-func writeWhole(path string, sum hash.Hash, write func(*bufio.Writer) error, trailer func(sum string) string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+// writeFile writes one of the files. Its last line, which is not in the sum, says what the file is.
+func writeFile(path string, sum hash.Hash, write func(*bufio.Writer) error, trailer func(sum string) string) error {
+	err := export.WriteFile(path, 0o644, func(b *bufio.Writer) error {
+		summed := bufio.NewWriterSize(io.MultiWriter(b, sum), 1<<16)
+		if err := errors.Join(write(summed), summed.Flush()); err != nil {
+			return err
+		}
+		_, err := b.WriteString(trailer(hex.EncodeToString(sum.Sum(nil)[:16])))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("nginx export: %w", err)
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // it is gone when it has been renamed
-	b := bufio.NewWriterSize(io.MultiWriter(f, sum), 1<<20)
-	err = write(b)
-	if err == nil {
-		err = b.Flush()
-	}
-	if err == nil {
-		_, err = io.WriteString(f, trailer(hex.EncodeToString(sum.Sum(nil)[:16])))
-	}
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("nginx export: %w", err)
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }
 
 // links writes every link's entries.
