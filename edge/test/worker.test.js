@@ -229,6 +229,24 @@ describe("clicks on their way", () => {
     }
   });
 
+  test("are sent again by themselves, and wait for the next visit when the server stays away", async () => {
+    const edge = await start();
+    try {
+      server.answers = [503];
+      await edge.visit("/go/thing");
+      await server.has(1); // nobody else has come
+      server.answers = [503, 503, 503, 503];
+      await edge.visit("/go/thing");
+      for (const end = Date.now() + 60_000; server.answers.length > 0; await new Promise((r) => setTimeout(r, 20))) assert.ok(Date.now() < end);
+      assert.equal(server.clicks.length, 1);
+      await edge.visit("/go/thing");
+      await server.has(3);
+      assert.equal(new Set(server.clicks.map((c) => c.id)).size, 3);
+    } finally {
+      await edge.stop();
+    }
+  });
+
   test("that the server refuses are counted as lost, and told with the next batch", async () => {
     const edge = await start();
     try {
