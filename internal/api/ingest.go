@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"strconv"
 	"time"
 
@@ -157,10 +158,12 @@ func (s *server) ingestLog(ctx context.Context, in *struct {
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
-		log, err := s.receiveLog(w, r)
+		log := logs.Get().(*bytes.Buffer)
+		defer logs.Put(log)
+		err := s.receiveLog(w, r, log)
 		var receipt ingest.Receipt
 		if err == nil {
-			receipt, err = intake.TakeLog(ctx, ingest.Format(in.Format), in.Host, log)
+			receipt, err = intake.TakeLog(ctx, ingest.Format(in.Format), in.Host, log.Bytes())
 		}
 		if err != nil {
 			problem := s.problemOf(ctx, err)
@@ -178,21 +181,24 @@ func (s *server) ingestLog(ctx context.Context, in *struct {
 	}}, nil
 }
 
+// logs are the memory of pieces of logs, each used again.
+var logs = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // receiveLog reads a piece of a log into memory.
-func (s *server) receiveLog(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (s *server) receiveLog(w http.ResponseWriter, r *http.Request, log *bytes.Buffer) error {
 	body := &upload{body: http.MaxBytesReader(w, r.Body, ingest.LogBytesMax), control: http.NewResponseController(w)}
-	var log bytes.Buffer
+	log.Reset()
 	if n := r.ContentLength; n > 0 && n <= ingest.LogBytesMax {
 		log.Grow(int(n) + bytes.MinRead)
 	}
-	_, err := io.Copy(&log, body)
+	_, err := io.Copy(log, body)
 	_ = body.control.SetReadDeadline(time.Time{}) // as receive does
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, affiliate.Errorf(affiliate.TooLarge, "a piece of a log has at most %d bytes; send it in parts that end with a line", ingest.LogBytesMax)
+		return affiliate.Errorf(affiliate.TooLarge, "a piece of a log has at most %d bytes; send it in parts that end with a line", ingest.LogBytesMax)
 	case err != nil:
-		return nil, newProblem(http.StatusBadRequest, string(affiliate.Invalid), "the log was cut off; nothing of it was taken")
+		return newProblem(http.StatusBadRequest, string(affiliate.Invalid), "the log was cut off; nothing of it was taken")
 	}
-	return log.Bytes(), nil
+	return nil
 }

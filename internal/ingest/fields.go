@@ -35,21 +35,12 @@ func (s *scanner) click(c *Click) error {
 		s.at++
 		return nil
 	}
-	// As object does it, without a call for each key; most logs have no space between.
-	for {
-		if s.peek() != '"' {
-			return s.fault("a key in quotes is wanted, and there is %s", s.next())
-		}
-		key, err := s.text()
-		if err != nil {
-			return err
-		}
-		if !s.take(':') {
-			if err := s.expect(':', "\":\" is wanted behind a key"); err != nil {
-				return err
-			}
-		}
-		if err := s.field(c, key); err != nil {
+	if s.of != c {
+		s.of, s.order = c, s.order[:0]
+	}
+	// As object does it, without a call for each key.
+	for n := 0; ; n++ {
+		if err := s.pair(c, n); err != nil {
 			return err
 		}
 		if s.take(',') {
@@ -65,6 +56,47 @@ func (s *scanner) click(c *Click) error {
 			return s.fault("\",\" or \"}\" is wanted behind a value, and there is %s", s.next())
 		}
 	}
+}
+
+// pair takes the nth key of a click and its value.
+func (s *scanner) pair(c *Click, n int) (err error) {
+	if n < len(s.order) {
+		p := &s.order[n]
+		if end := s.at + len(p.spelled); end < len(s.b) && string(s.b[s.at:end]) == p.spelled {
+			s.at = end
+			if p.to != nil && s.b[end] == '"' {
+				*p.to, err = s.text()
+				return err
+			}
+			return s.field(c, p.key)
+		}
+	}
+	if s.peek() != '"' {
+		return s.fault("a key in quotes is wanted, and there is %s", s.next())
+	}
+	from := s.at
+	key, err := s.text()
+	if err != nil {
+		return err
+	}
+	if !s.take(':') {
+		if err := s.expect(':', "\":\" is wanted behind a key"); err != nil {
+			return err
+		}
+	}
+	s.remember(c, n, from, key)
+	return s.field(c, key)
+}
+
+// remember notes a key for the next click, if it is spelled plainly and was taken just now.
+func (s *scanner) remember(c *Click, n, from int, key string) {
+	if n > len(s.order) || n >= placesMax || s.at-from != len(key)+3 || len(key) > keyBytesMax {
+		return
+	}
+	p := place{spelled: string(s.b[from:s.at])}
+	p.key = p.spelled[1 : len(p.spelled)-2]
+	p.to = c.text(p.key)
+	s.order = append(s.order[:n], p)
 }
 
 // field takes the value of a key.

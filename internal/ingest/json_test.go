@@ -112,6 +112,7 @@ func compare(t *testing.T, line []byte) {
 			err = s.fault("something follows")
 		}
 	}
+	compareWarm(t, line, got, err)
 	want, bad, wrong := reference(line)
 	_, isSyntax := err.(*syntaxError)
 	switch {
@@ -130,6 +131,28 @@ func compare(t *testing.T, line []byte) {
 		}
 	case got != want:
 		t.Errorf("%q is read as\n%+v, by encoding/json as\n%+v", line, got, want)
+	}
+}
+
+// compareWarm reads the line with a scanner that remembers the keys of another one, and of this one:
+// it comes to the same.
+func compareWarm(t *testing.T, line []byte, want Click, wrong error) {
+	t.Helper()
+	var s scanner
+	var got Click
+	for _, before := range [...]string{jsonSeeds[0], string(line), string(line)} {
+		s.b, s.at, s.deep = []byte(before), 0, 0
+		_ = s.click(&got) // only its keys count
+		s.b, s.at, s.deep = line, 0, 0
+		err := s.click(&got)
+		if err == nil {
+			if s.skipSpace(); s.at < len(line) {
+				err = s.fault("something follows")
+			}
+		}
+		if fmt.Sprint(err) != fmt.Sprint(wrong) || err == nil && got != want {
+			t.Errorf("%q is read as %+v, %v; with other keys in mind as %+v, %v", line, want, wrong, got, err)
+		}
 	}
 }
 
