@@ -6,8 +6,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"

@@ -2,66 +2,27 @@ package routing
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/export/exporttest"
 )
 
-// vectorFile is one file of testdata/decisions; see docs/formats/decisions.md.
-type vectorFile struct {
-	About    string
-	Sites    []affiliate.Site
-	Programs []affiliate.Program
-	Partners []affiliate.Partner
-	Links    []affiliate.Link
-	Cases    []vector
-}
-
-type vector struct {
-	Name   string
-	Links  *[]affiliate.Link
-	Visit  vectorVisit
-	Expect expectation
-}
-
-type vectorVisit struct {
-	Host, Path, Query  string
-	Time               time.Time
-	ClickID            string `json:"click_id"`
-	Visitor            string
-	Returning          bool
-	Action             string
-	Language, Referrer string
-	Country, Device    string
-}
-
-type expectation struct {
-	Outcome string   `json:"outcome"`
-	Code    int      `json:"code"`
-	URL     string   `json:"url,omitempty"`
-	Link    int64    `json:"link,omitempty"`
-	Site    string   `json:"site,omitempty"`
-	Slug    string   `json:"slug,omitempty"`
-	Program string   `json:"program,omitempty"`
-	Partner string   `json:"partner,omitempty"`
-	Variant string   `json:"variant,omitempty"`
-	Rule    string   `json:"rule,omitempty"`
-	Why     []string `json:"why"`
-}
+// vectorFile is one file of testdata/decisions.
+type vectorFile exporttest.File
 
 // vectorsMin keeps the vectors from silently getting fewer.
 const vectorsMin = 500
 
 func TestDecisionVectors(t *testing.T) {
 	total := 0
-	for _, path := range vectorPaths(t) {
-		f := readVectors(t, path)
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) { f.run(t) })
+	files, err := exporttest.Vectors("../../testdata/decisions")
+	check(t, err)
+	for _, f := range files {
+		t.Run(f.Name, func(t *testing.T) { (*vectorFile)(f).run(t) })
 		total += len(f.Cases)
 	}
 	if total < vectorsMin {
@@ -70,30 +31,6 @@ func TestDecisionVectors(t *testing.T) {
 	if packedVectors < total/3 {
 		t.Errorf("%d of %d URLs come packed", packedVectors, total)
 	}
-}
-
-func vectorPaths(t *testing.T) []string {
-	t.Helper()
-	paths, err := filepath.Glob("../../testdata/decisions/*.json")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no decision vectors found: %v", err)
-	}
-	return paths
-}
-
-func readVectors(t *testing.T, path string) *vectorFile {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := json.NewDecoder(strings.NewReader(string(b)))
-	d.DisallowUnknownFields()
-	var f vectorFile
-	if err := d.Decode(&f); err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	return &f
 }
 
 func (f *vectorFile) run(t *testing.T) {
@@ -120,9 +57,9 @@ func (f *vectorFile) run(t *testing.T) {
 
 // decide resolves the visit twice, from the overlay and from a base in a file, and
 // wants the same answer.
-func (f *vectorFile) decide(t *testing.T, links []affiliate.Link, v *vectorVisit) expectation {
+func (f *vectorFile) decide(t *testing.T, links []affiliate.Link, v *exporttest.Visit) exporttest.Expectation {
 	t.Helper()
-	changed, err := emptyTable().with(f.changes(t, links))
+	changed, err := emptyTable().with(f.changes(links))
 	check(t, err)
 	got := resolve(t, changed, v)
 	checkPacked(t, changed, v)
@@ -133,10 +70,10 @@ func (f *vectorFile) decide(t *testing.T, links []affiliate.Link, v *vectorVisit
 }
 
 // checkPacked wants a packed URL to be the URL.
-func checkPacked(t *testing.T, table *Table, v *vectorVisit) {
+func checkPacked(t *testing.T, table *Table, v *exporttest.Visit) {
 	t.Helper()
 	var d affiliate.Decision
-	id, visit := affiliate.NewClickID(1781524800123, 1, 2), v.visit(t)
+	id, visit := affiliate.NewClickID(1781524800123, 1, 2), visitOf(t, v)
 	visit.ClickID = id.String()
 	table.Resolve(&visit, &d)
 	if len(d.PackedURL) == 0 {
@@ -153,10 +90,10 @@ func checkPacked(t *testing.T, table *Table, v *vectorVisit) {
 // packedVectors counts the decisions whose URL came packed.
 var packedVectors int
 
-func resolve(t *testing.T, table *Table, v *vectorVisit) expectation {
+func resolve(t *testing.T, table *Table, v *exporttest.Visit) exporttest.Expectation {
 	t.Helper()
 	var d affiliate.Decision
-	visit := v.visit(t)
+	visit := visitOf(t, v)
 	table.Resolve(&visit, &d)
 	return outcome(&d)
 }
@@ -180,37 +117,23 @@ func onlyBase(t testing.TB, from *Table) *Table {
 	return &Table{seq: b.header.seq, world: w, base: b, links: int(b.header.links)}
 }
 
-// changes are the documents in order. Links must be valid: a vector about a link
-// that cannot be saved would bind nobody.
-func (f *vectorFile) changes(t *testing.T, links []affiliate.Link) (changes []Change) {
-	t.Helper()
+// changes are the documents in order.
+func (f *vectorFile) changes(links []affiliate.Link) (changes []Change) {
 	add := func(c Change) {
 		c.Seq = int64(len(changes) + 1)
 		changes = append(changes, c)
 	}
-	sites := map[string]affiliate.Site{}
-	programs := map[string]*affiliate.Program{}
-	for _, s := range f.Sites {
-		s.Normalize()
-		check(t, s.Validate())
-		sites[s.ID] = s
-		add(Change{Site: &s})
+	for i := range f.Sites {
+		add(Change{Site: &f.Sites[i]})
 	}
-	for _, p := range f.Programs {
-		p.Normalize()
-		check(t, p.Validate())
-		programs[p.ID] = &p
-		add(Change{Program: &p})
+	for i := range f.Programs {
+		add(Change{Program: &f.Programs[i]})
 	}
-	for _, p := range f.Partners {
-		check(t, p.Validate())
-		add(Change{Partner: &p})
+	for i := range f.Partners {
+		add(Change{Partner: &f.Partners[i]})
 	}
-	for _, l := range links {
-		l.Normalize()
-		_, err := l.Validate(affiliate.Surroundings{Site: sites[l.Site], Program: programs[l.Program], Operator: true})
-		check(t, err)
-		add(Change{Link: &l})
+	for i := range links {
+		add(Change{Link: &links[i]})
 	}
 	return changes
 }
@@ -222,7 +145,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-func (v *vectorVisit) visit(t *testing.T) affiliate.Visit {
+func visitOf(t *testing.T, v *exporttest.Visit) affiliate.Visit {
 	t.Helper()
 	action, ok := affiliate.ParseAction(v.Action)
 	device, known := affiliate.ParseDevice(v.Device)
@@ -233,7 +156,7 @@ func (v *vectorVisit) visit(t *testing.T) affiliate.Visit {
 		Returning: v.Returning, Action: action, Language: v.Language, Referrer: v.Referrer, Country: v.Country, Device: device}
 }
 
-func outcome(d *affiliate.Decision) expectation {
-	return expectation{Outcome: d.Outcome.String(), Code: d.Code, URL: string(d.URL), Link: d.Link, Site: d.Site, Slug: strings.Clone(d.Slug),
+func outcome(d *affiliate.Decision) exporttest.Expectation {
+	return exporttest.Expectation{Outcome: d.Outcome.String(), Code: d.Code, URL: string(d.URL), Link: d.Link, Site: d.Site, Slug: strings.Clone(d.Slug),
 		Program: d.Program, Partner: strings.Clone(d.Partner), Variant: strings.Clone(d.Variant), Rule: strings.Clone(d.Rule), Why: d.Why.Strings()}
 }

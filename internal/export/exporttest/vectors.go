@@ -1,9 +1,11 @@
-// Package exporttest reads the decision vectors for the targets of an export, which must answer
-// them as routing.Table does.
+// Package exporttest reads the decision vectors, which the routing table and every target of an
+// export must answer alike.
 package exporttest
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,28 +84,42 @@ func read(path string) (*File, error) {
 		return nil, err
 	}
 	f := &File{Name: strings.TrimSuffix(filepath.Base(path), ".json")}
-	if err := json.Unmarshal(b, f); err != nil {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(f); err != nil {
 		return nil, err
 	}
+	sites, programs := map[string]affiliate.Site{}, map[string]*affiliate.Program{}
+	var faults []error
 	for i := range f.Sites {
 		f.Sites[i].Normalize()
+		faults = append(faults, f.Sites[i].Validate())
+		sites[f.Sites[i].ID] = f.Sites[i]
 	}
 	for i := range f.Programs {
 		f.Programs[i].Normalize()
+		faults = append(faults, f.Programs[i].Validate())
+		programs[f.Programs[i].ID] = &f.Programs[i]
 	}
-	normalize(f.Links)
-	for i := range f.Cases {
-		if f.Cases[i].Links != nil {
-			normalize(*f.Cases[i].Links)
+	for i := range f.Partners {
+		faults = append(faults, f.Partners[i].Validate())
+	}
+	// A vector about a link that cannot be saved would bind nobody.
+	links := func(list []affiliate.Link) {
+		for i := range list {
+			l := &list[i]
+			l.Normalize()
+			_, err := l.Validate(affiliate.Surroundings{Site: sites[l.Site], Program: programs[l.Program], Operator: true})
+			faults = append(faults, err)
 		}
 	}
-	return f, nil
-}
-
-func normalize(links []affiliate.Link) {
-	for i := range links {
-		links[i].Normalize()
+	links(f.Links)
+	for i := range f.Cases {
+		if f.Cases[i].Links != nil {
+			links(*f.Cases[i].Links)
+		}
 	}
+	return f, errors.Join(faults...)
 }
 
 // Source is what is exported for a case.
