@@ -64,7 +64,7 @@ rm -f kv-put-*.json kv-delete.json
 const wranglerTop = `// How the worker is deployed. This file is written once; it is yours to change.
 // Its secrets are not in it. Give them to wrangler:
 //   wrangler secret put COOKIE_KEYS < data/keys/cookie        so that visitors are the same ones as at the server
-//   sluice ingest key SITE, a line for each site, into: wrangler secret put INGEST_KEYS
+//   for site in SITE ...; do sluice ingest key $site; done | wrangler secret put INGEST_KEYS
 `
 
 type wranglerConfig struct {
