@@ -109,7 +109,7 @@ func (e *exportNginx) tell(s *nginx.State) error {
 			return err
 		}
 	case s.Fine():
-		e.p.printf("what is deployed is what the links say: %d links, exported %s\n", s.Deployed.Links, s.Deployed.At.Format(time.RFC3339))
+		e.p.printf("what is deployed is what the links say: %s, exported %s\n", plural(int64(s.Deployed.Links), "link"), s.Deployed.At.Format(time.RFC3339))
 	case s.Stale:
 		e.p.printf("stale: what is deployed held until %s; export again\n", s.Deployed.Until.Format(time.RFC3339))
 	case s.Differs:
