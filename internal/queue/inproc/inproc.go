@@ -191,6 +191,9 @@ func (s *source) Lag() (lag queue.Lag) {
 	return lag
 }
 
+// Lost is 0: what the journal could not take was never in it and is counted there.
+func (s *source) Lost() int64 { return 0 }
+
 func (s *source) Close() error { return s.reader.Close() }
 
 var (
