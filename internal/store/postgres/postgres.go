@@ -124,6 +124,9 @@ func (s *Store) connect(ctx context.Context, config *pgxpool.Config, options Opt
 	params := writer.ConnConfig.RuntimeParams
 	params["lock_timeout"] = milliseconds(options.LockTimeout)
 	params["idle_in_transaction_session_timeout"] = milliseconds(stalledAfter)
+	// A plan that was made for a small table stays while the transaction makes it a large one: every
+	// statement that writes has its index, and is to use it.
+	params["enable_seqscan"] = "off"
 	writer.AfterConnect = durable
 	if s.writer, err = pgxpool.NewWithConfig(ctx, writer); err != nil {
 		return s.failure(err)

@@ -121,13 +121,15 @@ func noRow(table, id string) error {
 }
 
 // Refuse numbers rejections by one each, which the sequences of PostgreSQL do not, so that the bound
-// is a look-up and needs nobody who sweeps.
+// is a look-up and needs nobody who sweeps. The limit within keeps the server to the index; it also brings
+// the number down, ten at a time, should the bound be lowered.
 func (b books) Refuse(r store.Rejection) error {
 	return b.t.write(`WITH added AS (
 			INSERT INTO rejections (seq, `+rejectionColumns+`)
 			SELECT (SELECT coalesce(max(seq), 0) + 1 FROM rejections), $1::bytea, $2::bigint, $3::bytea, $4::bytea, $5::bytea, $6::bytea, $7::bytea, $8::bytea
 			ON CONFLICT (id) DO NOTHING RETURNING seq)
-		DELETE FROM rejections WHERE seq <= (SELECT seq FROM added) - $9::bigint`,
+		DELETE FROM rejections WHERE seq = ANY(ARRAY(
+			SELECT r.seq FROM rejections r WHERE r.seq <= (SELECT seq FROM added) - $9::bigint ORDER BY r.seq LIMIT 10))`,
 		raw(r.ID), millis(r.At), raw(r.Program), raw(r.Source), raw(r.Reason), raw(r.Message), raw(r.Remote), raw(cut(r.Raw, store.RejectionRawBytesMax)),
 		int64(store.RejectionsMax))
 }
