@@ -47,12 +47,14 @@ const schemaTable = `CREATE TABLE schema (
 	parts           text[] NOT NULL
 )`
 
-// partsThere lists what belongs to the schema now.
-const partsThere = `SELECT 'the column ' || c.relname || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-		WHERE c.relnamespace = to_regnamespace($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
-	UNION ALL SELECT 'the index ' || c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = to_regnamespace($1) AND i.indisvalid
-	UNION ALL SELECT 'the trigger ' || t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-		WHERE c.relnamespace = to_regnamespace($1) AND NOT t.tgisinternal AND t.tgenabled <> 'D'`
+// partsThere lists what belongs to the schema now. It reads the catalog's tables: to_regclass and its like answer from a
+// cache that may not have heard yet of what another session has made.
+const partsThere = `SELECT 'the column ' || c.relname || '.' || a.attname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_attribute a ON a.attrelid = c.oid
+		WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+	UNION ALL SELECT 'the index ' || c.relname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_index i ON i.indexrelid = c.oid
+		WHERE n.nspname = $1 AND i.indisvalid
+	UNION ALL SELECT 'the trigger ' || t.tgname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_trigger t ON t.tgrelid = c.oid
+		WHERE n.nspname = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D'`
 
 // lockKey is the number of the lock that a schema's writers take. Locks belong to the database.
 func lockKey(schema string) int64 {
@@ -92,7 +94,7 @@ type querier interface {
 
 // history reads what the schema has been through; nothing for one that is not there.
 func (s *Store) history(ctx context.Context, q querier) (done []applied, err error) {
-	there, err := column[bool](ctx, q, "SELECT to_regclass($1) IS NOT NULL", s.schema+".schema")
+	there, err := column[bool](ctx, q, "SELECT EXISTS (SELECT 1 FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname = $1 AND c.relname = 'schema')", s.schema)
 	if err != nil || !there[0] {
 		return nil, s.failureOf(ctx, err)
 	}
@@ -160,7 +162,7 @@ func (s *Store) apply(ctx context.Context, tx pgx.Tx, version int) error {
 
 // create makes the schema, unless somebody has who had the right to, and its table.
 func (s *Store) create(ctx context.Context, tx pgx.Tx) error {
-	there, err := column[bool](ctx, tx, "SELECT to_regnamespace($1) IS NOT NULL", s.schema)
+	there, err := column[bool](ctx, tx, "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)", s.schema)
 	if err == nil && !there[0] {
 		_, err = tx.Exec(ctx, "CREATE SCHEMA "+s.schema)
 	}
