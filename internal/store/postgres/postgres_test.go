@@ -65,3 +65,9 @@ func TestContract(t *testing.T) {
 		func(t *testing.T) string { return schema(t) },
 		func(t *testing.T, place string) store.Store { return open(t, postgres.Options{Schema: place}) })
 }
+
+func TestShared(t *testing.T) {
+	storetest.RunShared(t,
+		func(t *testing.T) string { return schema(t) },
+		func(t *testing.T, place string) store.Store { return open(t, postgres.Options{Schema: place}) })
+}
