@@ -157,6 +157,7 @@ var libraries = []struct {
 	{"github.com/duckdb/duckdb-go", []string{"analytics/duckdb", "analytics/analyticstest"}, nil,
 		"DuckDB is one engine of reports; the suite reads every engine's Parquet with it"},
 	{"github.com/mattn/go-sqlite3", []string{"store/sqlite"}, nil, "SQLite is one engine of the store"},
+	{"github.com/jackc/pgx", []string{"store/postgres"}, nil, "PostgreSQL is one engine of the store"},
 	{"github.com/danielgtaylor/huma", []string{"api"}, nil, "the API's framework stays behind the API's door"},
 	{"github.com/spf13/cobra", []string{"cmd"}, nil, "only the command line has verbs"},
 	{"github.com/spf13/pflag", []string{"cmd"}, nil, "only the command line has flags"},

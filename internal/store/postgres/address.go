@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/url"
@@ -69,6 +70,8 @@ func (s *Store) sessions(config *pgxpool.Config, options Options) {
 	}
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount}}
 	c.DialFunc = dialer.DialContext
+	// begin finds out whether a connection is alive, without a question of its own.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	for name, value := range map[string]string{
 		"search_path": options.Schema,
 		// So the server notices a node that has vanished, and frees its lock, within 25 s and not in hours.

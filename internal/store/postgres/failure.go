@@ -16,6 +16,7 @@ import (
 // The server's codes that something can be said about.
 // https://www.postgresql.org/docs/15/errcodes-appendix.html
 const (
+	codeUnsupported          = "0A000"
 	codeInvalidAuthorization = "28000"
 	codeInvalidPassword      = "28P01"
 	codeUnknownDatabase      = "3D000"
@@ -121,6 +122,15 @@ func (s *Store) commitFailure(err error) error {
 	}
 	return s.fault(fmt.Errorf("%w: the answer to COMMIT was lost: %w", store.ErrUncertain, cause(err)),
 		"look whether the change is there before making it again")
+}
+
+// beginFailure sees that a transaction that may write is what the server does not support: it has become a standby.
+func (s *Store) beginFailure(err error) error {
+	var server *pgconn.PgError
+	if errors.As(err, &server) && server.Code == codeUnsupported {
+		return s.readOnly(said(server))
+	}
+	return err
 }
 
 // migrationFailure is failure of a migration, which keeps saying which one it was.
