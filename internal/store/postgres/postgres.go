@@ -127,6 +127,8 @@ func (s *Store) connect(ctx context.Context, config *pgxpool.Config, options Opt
 	// A plan that was made for a small table stays while the transaction makes it a large one: every
 	// statement that writes has its index, and is to use it.
 	params["enable_seqscan"] = "off"
+	// Nor does it depend on how many are asked for at once, so planning again each time is in vain.
+	params["plan_cache_mode"] = "force_generic_plan"
 	writer.AfterConnect = durable
 	if s.writer, err = pgxpool.NewWithConfig(ctx, writer); err != nil {
 		return s.failure(err)
