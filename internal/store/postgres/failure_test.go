@@ -289,3 +289,22 @@ func TestPoolIsEnough(t *testing.T) {
 		t.Errorf("%d of 20 are there", n)
 	}
 }
+
+// TestSeveralHosts goes on to the second when the first does not answer, and asks for one that takes changes.
+func TestSeveralHosts(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := closed.Addr().String()
+	_ = closed.Close()
+	several := strings.Replace(address(t), "@", "@"+nobody+",", 1) + "&target_session_attrs=read-write"
+	s := open(t, postgres.Options{URL: several, Schema: schema(t)})
+	if err := put(s, t, "k"); err != nil || len(keys(t, s)) != 1 {
+		t.Error(err)
+	}
+	found, err := s.Examine(t.Context(), time.Now().Add(-time.Hour))
+	if err != nil || len(found) == 0 || !strings.Contains(found[0].Problem, "@"+nobody+",") {
+		t.Errorf("the finding does not name both hosts: %+v, %v", found, err)
+	}
+}

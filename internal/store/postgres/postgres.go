@@ -30,7 +30,8 @@ import (
 // Options of Open. URL must be set.
 type Options struct {
 	// URL of the database, postgres://user@host:5432/database, with the parameters of libpq,
-	// such as sslmode and sslrootcert. Several hosts are tried in their order.
+	// such as sslmode and sslrootcert. Several hosts are tried in their order. What it leaves out is
+	// taken from where every program of PostgreSQL takes it: ~/.pgpass and the PG variables.
 	URL string
 	// Password of the user. It counts before one within the URL, and is never in a message.
 	Password string
