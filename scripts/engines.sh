@@ -7,7 +7,7 @@
 #   scripts/engines.sh kill  ENGINE…     the same with SIGKILL, as a crash does
 #   scripts/engines.sh status            a line for each
 #
-# Without names it is all of them: redis redis-cluster rabbitmq kafka postgres clickhouse.
+# Without names it is all of them: redis redis-sentinel redis-cluster rabbitmq kafka postgres clickhouse.
 # `start` writes the addresses to bin/engines.env, where the tests find them. Data
 # and logs are below SLUICE_ENGINES_DIR (default: /tmp/sluice-engines) and are made anew at
 # a start after `stop`, unless SLUICE_ENGINES_KEEP=1. Ports count from SLUICE_ENGINES_PORT
@@ -17,7 +17,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(redis redis-cluster rabbitmq kafka postgres clickhouse)
+all=(redis redis-sentinel redis-cluster rabbitmq kafka postgres clickhouse)
 top=${SLUICE_ENGINES_DIR:-${TMPDIR:-/tmp}/sluice-engines}
 base=${SLUICE_ENGINES_PORT:-21000}
 hours=${SLUICE_ENGINES_HOURS:-4}
