@@ -174,7 +174,7 @@ var libraries = []struct {
 	{"github.com/prometheus/common", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
 	{"github.com/prometheus/client_model", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
 	{"github.com/klauspost/compress", []string{"journal", "accesslog", "distribution/redis"}, nil, "what was shipped and what is in Redis' memory is compressed; others compress their logs"},
-	{"github.com/redis/go-redis", []string{"distribution/redis"}, nil, "Redis is one engine of the distribution"},
+	{"github.com/redis/go-redis", []string{"distribution/redis"}, []string{"replication"}, "Redis is one engine of the distribution"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
 	{"golang.org/x/net/publicsuffix", []string{"export/edge"}, nil, "what of a host somebody can register is a list that others keep"},

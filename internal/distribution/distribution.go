@@ -77,6 +77,8 @@ type Head struct {
 	Installation string
 	Epoch        int64
 	Seq          int64 // To of the last step; 0 for an empty log
+	// First is where the log begins: whoever is before it needs a snapshot that is not.
+	First int64
 }
 
 // StepsMax is how many steps are handed out at once.

@@ -70,8 +70,9 @@ func head(t *testing.T, f Fixture, want distribution.Head) {
 	}
 }
 
-func at(seq int64) distribution.Head {
-	return distribution.Head{Installation: home, Epoch: 1, Seq: seq}
+// at is the head of a log from the snapshot of change first to seq.
+func at(first, seq int64) distribution.Head {
+	return distribution.Head{Installation: home, Epoch: 1, Seq: seq, First: first}
 }
 
 func step(from, to int64) distribution.Step {
@@ -159,12 +160,12 @@ func empty(t *testing.T, f Fixture) {
 func installation(t *testing.T, f Fixture) {
 	begin(t, f)
 	begin(t, f)
-	head(t, f, at(0))
+	head(t, f, at(0, 0))
 	err := f.Distribution.Begin(t.Context(), "installation-2", 9)
 	if affiliate.CodeOf(err) != affiliate.Conflict {
 		t.Fatalf("another installation: %v", err)
 	}
-	head(t, f, at(0))
+	head(t, f, at(0, 0))
 }
 
 func epochs(t *testing.T, f Fixture) {
@@ -188,9 +189,9 @@ func beginsWithSnapshot(t *testing.T, f Fixture) {
 		t.Fatalf("a step into an empty log: %v", err)
 	}
 	put(t, f, 5, 1, []byte("five"))
-	head(t, f, at(5))
+	head(t, f, at(5, 5))
 	add(t, f, step(5, 6))
-	head(t, f, at(6))
+	head(t, f, at(5, 6))
 	expect(t, steps(t, f, 0), distribution.Step{To: 5, Reload: true}, step(5, 6))
 	// A newer snapshot of what the log has come to needs no mark.
 	put(t, f, 6, 1, []byte("six"))
@@ -207,7 +208,7 @@ func idempotent(t *testing.T, f Fixture) {
 	add(t, f, step(7, 12))
 	expect(t, steps(t, f, 5), step(5, 6), step(6, 9), step(7, 12))
 	expect(t, steps(t, f, 9), step(7, 12))
-	head(t, f, at(12))
+	head(t, f, at(5, 12))
 }
 
 func gap(t *testing.T, f Fixture) {
@@ -216,7 +217,7 @@ func gap(t *testing.T, f Fixture) {
 	if err := f.Distribution.Append(t.Context(), 1, step(6, 7)); !errors.Is(err, distribution.ErrGap) {
 		t.Fatalf("a gap: %v", err)
 	}
-	head(t, f, at(5))
+	head(t, f, at(5, 5))
 }
 
 func waits(t *testing.T, f Fixture) {
@@ -346,7 +347,7 @@ func older(t *testing.T, f Fixture) {
 	if s := snapshots(t, f); len(s) != 1 || s[0].Seq != 6 || string(read(t, f, s[0])) != "six" {
 		t.Fatalf("snapshots %+v", s)
 	}
-	head(t, f, at(6))
+	head(t, f, at(6, 6))
 }
 
 func formats(t *testing.T, f Fixture) {
@@ -371,7 +372,7 @@ func wrongSum(t *testing.T, f Fixture) {
 	if all := snapshots(t, f); len(all) != 0 {
 		t.Fatalf("snapshots %+v", all)
 	}
-	head(t, f, at(0))
+	head(t, f, at(0, 0))
 }
 
 func lost(t *testing.T, f Fixture) {

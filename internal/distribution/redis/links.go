@@ -14,12 +14,17 @@ import (
 	"github.com/sluicehq/sluice/internal/distribution"
 )
 
-// headScript returns installation, epoch and the log's last id.
+// headScript returns installation, epoch, the log's last id and where it begins.
 var headScript = redis.NewScript(`
 local head = redis.call('HMGET', KEYS[1], 'installation', 'epoch')
-if not head[1] then return {'', '0', '0-0'} end
-local last = redis.call('XREVRANGE', ARGV[1] .. head[2], '+', '-', 'COUNT', 1)
-return {head[1], head[2], last[1] and last[1][1] or '0-0'}`)
+if not head[1] then return {'', '0', '0-0', '0'} end
+local log = ARGV[1] .. head[2]
+local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
+if not last[1] then return {head[1], head[2], '0-0', '0'} end
+local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+local first = oldest[2][2]
+if oldest[2][4] ~= '' then first = oldest[1] end
+return {head[1], head[2], last[1][1], first}`)
 
 // Head is distribution.Links's.
 func (r *Redis) Head(ctx context.Context) (h distribution.Head, err error) {
@@ -30,6 +35,9 @@ func (r *Redis) Head(ctx context.Context) (h distribution.Head, err error) {
 	h.Installation = got[0]
 	if h.Epoch, err = strconv.ParseInt(got[1], 10, 64); err == nil {
 		h.Seq, err = seqOf(got[2])
+	}
+	if err == nil {
+		h.First, err = seqOf(got[3])
 	}
 	return h, err
 }
