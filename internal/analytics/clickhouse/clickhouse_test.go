@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -22,13 +23,14 @@ func TestEngine(t *testing.T) {
 			}
 			return mustOpen(t, o)
 		},
+		Second: func(t *testing.T, e analytics.Engine) analytics.Engine { return mustOpen(t, e.(*Engine).options) },
 	})
 }
 
 // options are those of a database that goes with the test.
 func options(t testing.TB) Options {
 	t.Helper()
-	o := Options{URL: testkit.Engine(t, "CLICKHOUSE"), Database: fmt.Sprintf("sluice_test_%x", rand.Uint64())}
+	o := Options{URL: testkit.Engine(t, "CLICKHOUSE"), Logger: slog.New(slog.DiscardHandler), Database: fmt.Sprintf("sluice_test_%x", rand.Uint64())}
 	t.Cleanup(func() {
 		other := o
 		other.Database = "default"

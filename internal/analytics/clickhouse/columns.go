@@ -21,8 +21,11 @@ type Row = analytics.Row
 // at a time costs several times as much.
 type field struct {
 	name, kind string
-	fill       func(to column.Interface, rows []stored, texts []string) error
+	fill       func(to appender, rows []stored, texts []string) error
 }
+
+// appender is a column of the driver's.
+type appender interface{ Append(v any) ([]uint8, error) }
 
 // stored is a row with what is found out once for several columns.
 type stored struct {
@@ -34,7 +37,7 @@ type stored struct {
 }
 
 func number[T uint8 | uint16 | uint32 | uint64 | int64](name, kind string, get func(*stored) T) field {
-	return field{name, kind, func(to column.Interface, rows []stored, _ []string) error {
+	return field{name, kind, func(to appender, rows []stored, _ []string) error {
 		values := make([]T, len(rows))
 		for i := range rows {
 			values[i] = get(&rows[i])
@@ -54,7 +57,7 @@ func flag(name string, get func(*stored) bool) field {
 }
 
 func text(name string, get func(*stored) string) field {
-	return field{name, "String", func(to column.Interface, rows []stored, texts []string) error {
+	return field{name, "String", func(to appender, rows []stored, texts []string) error {
 		for i := range rows {
 			texts[i] = clean(get(&rows[i]))
 		}
@@ -97,7 +100,7 @@ var fields = []field{
 	number("signals", "UInt32", func(r *stored) uint32 { return uint32(r.Signals) }),
 	number("reasons", "UInt32", func(r *stored) uint32 { return uint32(r.Reasons) }),
 	number("asn", "UInt32", func(r *stored) uint32 { return r.ASN }),
-	{"ip", "String", func(to column.Interface, rows []stored, texts []string) error { // 4 or 16 bytes
+	{"ip", "String", func(to appender, rows []stored, texts []string) error { // 4 or 16 bytes
 		for i := range rows {
 			texts[i] = string(rows[i].IP.Unmap().AsSlice())
 		}
@@ -140,20 +143,30 @@ func sub(n int) field {
 	return text(fmt.Sprintf("sub%d", n), func(r *stored) string { return r.Subs[n-1] })
 }
 
-// storedFrom prepares a batch's rows. What is not UTF-8 in a URL is mended first,
-// so that the place of the id is the one in what is stored.
-func storedFrom(rows []Row, batch uint64, to []stored) []stored {
-	to = to[:0]
+// prepare finds out what several columns need. Of a click that a batch has twice the
+// copy stays that a merge would leave; clicks without an id cannot be told apart until
+// one, which then leaves a single one.
+func (b *block) prepare(rows []Row, batch uint64) {
+	b.rows = b.rows[:0]
+	clear(b.places)
 	for i := range rows {
 		r := &rows[i]
 		s := stored{Row: r, id: numberOf(r.ID), visitor: numberOfVisitor(r.Visitor), urlAt: -1}
 		s.version = rankOf(r)<<batchBits | batch
-		if s.id != (clickID{}) && utf8.ValidString(r.URL) {
-			s.urlAt = strings.Index(r.URL, string(r.ID[:]))
+		if s.id != (clickID{}) {
+			if utf8.ValidString(r.URL) { // or cleaning it would move the place
+				s.urlAt = strings.Index(r.URL, string(r.ID[:]))
+			}
+			if at, twice := b.places[s.id]; twice {
+				if s.version > b.rows[at].version {
+					b.rows[at] = s
+				}
+				continue
+			}
+			b.places[s.id] = len(b.rows)
 		}
-		to = append(to, s)
+		b.rows = append(b.rows, s)
 	}
-	return to
 }
 
 // batchBits is the width of a batch's number in a version; above it is the rank.
@@ -173,9 +186,10 @@ func rankOf(r *Row) (rank uint64) {
 
 // block is a batch on its way: a table that goes along with a statement.
 type block struct {
-	table *ext.Table
-	rows  []stored
-	texts []string
+	table  *ext.Table
+	rows   []stored
+	texts  []string
+	places map[clickID]int // in rows
 }
 
 func newBlock() (*block, error) {
@@ -184,18 +198,18 @@ func newBlock() (*block, error) {
 		columns = append(columns, ext.Column(f.name, column.Type(f.kind)))
 	}
 	table, err := ext.NewTable("batch", columns...)
-	return &block{table: table}, err
+	return &block{table: table, places: map[clickID]int{}}, err
 }
 
 // fill replaces what the block holds.
 func (b *block) fill(rows []Row, batch uint64) error {
-	b.rows = storedFrom(rows, batch, b.rows)
-	if cap(b.texts) < len(rows) {
-		b.texts = make([]string, len(rows))
+	b.prepare(rows, batch)
+	if len(b.texts) < len(b.rows) {
+		b.texts = make([]string, len(b.rows))
 	}
 	for i, c := range b.table.Block().Columns {
 		c.Reset()
-		if err := fields[i].fill(c, b.rows, b.texts[:len(rows)]); err != nil {
+		if err := fields[i].fill(c, b.rows, b.texts[:len(b.rows)]); err != nil {
 			return fmt.Errorf("column %s: %w", fields[i].name, err)
 		}
 	}

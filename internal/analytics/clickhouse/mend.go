@@ -310,8 +310,8 @@ func (e *Engine) prune(ctx context.Context) error {
 func (e *Engine) carry(ctx context.Context) error {
 	log := e.tables.name(appendsTable)
 	for _, what := range []struct{ kind, of string }{
+		{fmt.Sprint(withdrawn), "1"}, // first: the other one makes a source look awake
 		{fmt.Sprint(finished), fmt.Sprintf("kind = %d", finished)},
-		{fmt.Sprint(withdrawn), "1"},
 	} {
 		err := e.execWith(ctx, e.logging(), fmt.Sprintf(`INSERT INTO %[1]s (source, number, tag, kind, position_from, position_to, firsts, lasts)
 			SELECT source, max(number), argMax(tag, number), toUInt8(%[2]s), argMax(position_from, number), argMax(position_to, number), emptyArrayUInt64(), emptyArrayUInt64()
