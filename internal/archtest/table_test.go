@@ -145,7 +145,7 @@ var nevers = []struct {
 	{"routing", []string{"net/http"}, "the event loop and net/http share one decision code"},
 	{"catalog", []string{"redirect", "pipeline", "analytics"}, "links can be edited where no redirect runs"},
 	{"pipeline", []string{"store", "catalog", "api", "redirect"}, "clicks reach the reports while the control plane is down"},
-	{"api", []string{"github.com/duckdb/", "github.com/mattn/go-sqlite3"}, "engines translate their library at their own door"},
+	{"api", []string{"github.com/duckdb/", "github.com/ClickHouse/", "github.com/mattn/go-sqlite3"}, "engines translate their library at their own door"},
 }
 
 // libraries gives each library outside the standard one its home. A library
@@ -158,6 +158,8 @@ var libraries = []struct {
 }{
 	{"github.com/duckdb/duckdb-go", []string{"analytics/duckdb", "analytics/analyticstest"}, nil,
 		"DuckDB is one engine of reports; the suite reads every engine's Parquet with it"},
+	{"github.com/ClickHouse/clickhouse-go", []string{"analytics/clickhouse"}, nil, "ClickHouse is one engine of reports"},
+	{"github.com/parquet-go/parquet-go", []string{"analytics/clickhouse"}, nil, "an engine whose server writes no Parquet for us writes it itself"},
 	{"github.com/mattn/go-sqlite3", []string{"store/sqlite"}, nil, "SQLite is one engine of the store"},
 	{"github.com/danielgtaylor/huma", []string{"api"}, nil, "the API's framework stays behind the API's door"},
 	{"github.com/spf13/cobra", []string{"cmd"}, nil, "only the command line has verbs"},
