@@ -21,7 +21,7 @@ all=(redis redis-sentinel redis-cluster rabbitmq kafka postgres clickhouse)
 top=${SLUICE_ENGINES_DIR:-${TMPDIR:-/tmp}/sluice-engines}
 base=${SLUICE_ENGINES_PORT:-21000}
 hours=${SLUICE_ENGINES_HOURS:-4}
-env_file=bin/engines.env
+env_file=${SLUICE_ENGINES_ENV:-bin/engines.env}
 
 say() { echo "engines: $*" >&2; }
 fail() {

@@ -205,11 +205,16 @@ func (s *Shipper) report(name string, err error) {
 	}
 }
 
-// Drain waits until nothing is left in the journals, or the context ends.
+// Drain waits until nothing is left in the journals, the context ends, or the broker
+// refuses.
 func (s *Shipper) Drain(ctx context.Context) error {
 	for {
-		if s.Stats().Lag == (queue.Lag{}) {
+		now := s.Stats()
+		if now.Lag == (queue.Lag{}) {
 			return nil
+		}
+		if now.Trouble != "" {
+			return errors.New(now.Trouble)
 		}
 		select {
 		case <-time.After(5 * time.Millisecond):

@@ -110,7 +110,7 @@ func (w *world) control(change ...func(*replication.SenderOptions)) *control {
 	w.Helper()
 	tables := w.table(w.TempDir())
 	o := replication.SenderOptions{Links: w.connect(), Key: key, Identity: home, Logger: slog.New(slog.DiscardHandler)}
-	o.Table = func() (*routing.Snapshot, error) {
+	o.Table = func(context.Context, int64) (*routing.Snapshot, error) {
 		if err := tables.Apply(w.store.since(tables.Current().Seq())); err != nil {
 			return nil, err
 		}

@@ -21,8 +21,8 @@ type SenderOptions struct {
 	Links    distribution.Links
 	Key      distribution.Key
 	Identity Identity
-	// Table saves this node's table as it is.
-	Table func() (*routing.Snapshot, error)
+	// Table saves this node's table, once it has the change least.
+	Table func(ctx context.Context, least int64) (*routing.Snapshot, error)
 	// Since reads the changes after a number from the store. Reload says that they are too
 	// many; last is the number they lead to, in both cases.
 	Since func(ctx context.Context, seq int64) (changes []routing.Change, last int64, reload bool, err error)
@@ -101,7 +101,7 @@ func (s *Sender) send(ctx context.Context) error {
 		return affiliate.Errorf(affiliate.Conflict, "the store knows changes up to %d, the nodes have links up to %d: the store was lost or rolled back, and is not obeyed. "+
 			"Restore its newest backup; or, to go on with what it has, run: sluice links republish", last, head.Seq)
 	case head.Seq == 0 || reload:
-		return s.snapshot(ctx)
+		return s.snapshot(ctx, last)
 	case last > head.Seq:
 		if err := s.step(ctx, head.Seq, last, changes); err != nil {
 			return err
@@ -116,14 +116,14 @@ func (s *Sender) step(ctx context.Context, from, to int64, changes []routing.Cha
 	o := &s.options
 	step, err := o.Key.Step(o.Identity.Epoch, from, to, changes)
 	if affiliate.CodeOf(err) == affiliate.TooLarge {
-		return s.snapshot(ctx)
+		return s.snapshot(ctx, to)
 	}
 	if err != nil {
 		return err
 	}
 	err = o.Links.Append(ctx, o.Identity.Epoch, step)
 	if errors.Is(err, distribution.ErrGap) {
-		return s.snapshot(ctx) // what was there a moment ago is lost
+		return s.snapshot(ctx, to) // what was there a moment ago is lost
 	}
 	if err == nil {
 		s.sent.Add(1)
@@ -162,12 +162,12 @@ func (s *Sender) renew(ctx context.Context, first, last int64) error {
 	if enough() && !outdone {
 		return nil
 	}
-	return s.snapshot(ctx)
+	return s.snapshot(ctx, last)
 }
 
-// snapshot stores the node's table.
-func (s *Sender) snapshot(ctx context.Context) error {
-	table, err := s.options.Table()
+// snapshot stores the node's table with everything up to a change.
+func (s *Sender) snapshot(ctx context.Context, least int64) error {
+	table, err := s.options.Table(ctx, least)
 	if err != nil {
 		return err
 	}
