@@ -1,0 +1,417 @@
+// Package clickhouse keeps clicks in a ClickHouse server or cluster and answers
+// reports from it: the engine of an installation with more clicks than one file, or
+// with several collectors.
+//
+// ClickHouse has no transaction over rows and position. A click is counted once in
+// effect nevertheless: every batch is announced in a log before its rows are stored,
+// rows and position are stored by statements that do nothing when a later
+// announcement for the same source is there, and a batch that may have been stored
+// in part before leaves out what is there. What two writers can still store twice
+// lies under an announcement that was never finished; there every engine looks for
+// copies each minute and removes them. See docs/decisions/0022 for the argument.
+//
+// Statements are written for servers from 18.16 to today's. What users wrote goes
+// along as data, or as hexadecimal digits, never as text of a statement.
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/analytics"
+)
+
+// Options of an Engine.
+type Options struct {
+	// URL of the server, or of several with a comma between, by the native protocol:
+	// "clickhouse://user@host:9000/default". The database in it is the one to connect
+	// to while Database is not there yet. "?secure=true" asks for TLS.
+	URL      string
+	Password string // instead of one in the URL
+	// Database of the tables; default "sluice". It is created if that is allowed.
+	Database string
+
+	// Cluster of that name, in the server's configuration, keeps the clicks in
+	// shards behind a Distributed table. "" is a server alone.
+	Cluster string
+	// Replicated tables need ZooKeeper or Keeper, and the macros {shard} and {replica}.
+	Replicated bool
+	// InsertQuorum is how many replicas have a batch before it counts as stored;
+	// 0 leaves it to one, which may die with it.
+	InsertQuorum int
+	// Partition is "month", the default, or "day", which suits those who drop old
+	// clicks by the day; late clicks of many days make as many small parts.
+	Partition string
+
+	// ReportTime and ReportMemory bound one query of a reader on the server: 60 s
+	// and 4 GB by default. More is refused with an error.
+	ReportTime   time.Duration
+	ReportMemory int64
+	// Readers is how many queries may run at the same time; default 8. Batches
+	// do not wait for them.
+	Readers int
+	// Uncompressed batches spare a processor where the network is a fast one.
+	Uncompressed bool
+	// MendEvery is how often copies are looked for; default 1 minute.
+	MendEvery time.Duration
+
+	Logger *slog.Logger
+	// Now is the clock, which ends a report without an end; default: time.Now.
+	Now func() time.Time
+}
+
+// writersMax is how many batches are stored at the same time.
+const writersMax = 16
+
+const (
+	msMinute = 60_000
+	msHour   = 60 * msMinute
+	msDay    = 24 * msHour
+)
+
+// Engine is an analytics.Engine on ClickHouse.
+type Engine struct {
+	options Options
+	tables  tables
+	place   string // for errors, without a password
+	log     *slog.Logger
+	now     func() time.Time
+	conn    driver.Conn
+	readers chan struct{}
+	writers chan struct{}
+
+	mu      sync.Mutex // guards what follows; the lock of a source is taken before
+	sources map[string]*source
+	blocks  []*block // free ones
+
+	partitionsBounded bool // the server has a bound of partitions in a batch
+
+	names names
+	mend  mender
+
+	hooks hooks
+}
+
+// hooks let tests stop a batch in the middle. They are called without a lock but
+// that of the source.
+type hooks struct {
+	announced, checked, rowsStored func()
+	unfenced                       bool // the rows are stored although another writer came
+}
+
+func (h *hooks) call(hook func()) {
+	if hook != nil {
+		hook()
+	}
+}
+
+var _ analytics.Engine = (*Engine)(nil)
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+
+// check reads the options.
+func (o *Options) check() (*clickhouse.Options, error) {
+	o.Database = cmp.Or(o.Database, "sluice")
+	o.Partition = cmp.Or(o.Partition, "month")
+	o.ReportTime = cmp.Or(o.ReportTime, time.Minute)
+	o.ReportMemory = cmp.Or(o.ReportMemory, 4_000_000_000)
+	o.Readers = cmp.Or(o.Readers, 8)
+	o.MendEvery = cmp.Or(o.MendEvery, time.Minute)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	for _, name := range []string{o.Database, o.Cluster} {
+		if name != "" && !identifier.MatchString(name) {
+			return nil, fmt.Errorf("analytics: %q is no name for a database or cluster of ClickHouse: take letters, digits and _, a letter first", name)
+		}
+	}
+	if o.Partition != "month" && o.Partition != "day" {
+		return nil, fmt.Errorf("analytics: clicks are partitioned by \"month\" or \"day\", not by %q", o.Partition)
+	}
+	c, err := clickhouse.ParseDSN(o.URL)
+	if err != nil {
+		// The error may hold the URL, and that a password.
+		return nil, errors.New("analytics: the address of ClickHouse is not one: write it as clickhouse://user@host:9000/default, and special characters of a user as %XX")
+	}
+	if c.Protocol != clickhouse.Native {
+		return nil, errors.New("analytics: ClickHouse is spoken to by its native protocol: write clickhouse://, and the port that is usually 9000, or 9440 with ?secure=true")
+	}
+	if o.Password != "" {
+		c.Auth.Password = o.Password
+	}
+	c.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
+	if o.Uncompressed {
+		c.Compression = nil
+	}
+	c.DialTimeout = 10 * time.Second
+	c.MaxOpenConns = o.Readers + writersMax + 4
+	c.MaxIdleConns = c.MaxOpenConns
+	return c, nil
+}
+
+func (o *Options) place(c *clickhouse.Options) string {
+	return fmt.Sprintf("clickhouse://%s@%s/%s", c.Auth.Username, c.Addr[0], o.Database)
+}
+
+// Open connects, makes the database and its tables where they are missing, and begins
+// to look after copies.
+func Open(ctx context.Context, o Options) (*Engine, error) {
+	e, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.migrate(ctx); err != nil {
+		return nil, errors.Join(e.explain(ctx, err), e.Close())
+	}
+	e.mend.begin(e)
+	return e, nil
+}
+
+// connect returns an engine whose tables may not be there.
+func connect(ctx context.Context, o Options) (*Engine, error) {
+	c, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		options: o,
+		tables:  tables{database: o.Database, cluster: o.Cluster, replicated: o.Replicated, partition: o.Partition},
+		place:   o.place(c), log: o.Logger, now: o.Now,
+		readers: make(chan struct{}, o.Readers), writers: make(chan struct{}, writersMax),
+		sources: map[string]*source{},
+	}
+	e.names.known = map[int64]naming{}
+	if err := e.dial(ctx, *c); err != nil {
+		if e.conn != nil {
+			err = errors.Join(err, e.conn.Close())
+		}
+		return nil, err
+	}
+	return e, nil
+}
+
+// dial connects to the database, and makes it where it is not there.
+func (e *Engine) dial(ctx context.Context, c clickhouse.Options) error {
+	first := c.Auth.Database
+	c.Auth.Database = e.options.Database
+	err := e.dialTo(ctx, c)
+	if codeOf(err) == codeUnknownDatabase {
+		_ = e.conn.Close() // it has no connection
+		c.Auth.Database = first
+		if err = e.dialTo(ctx, c); err == nil {
+			err = e.define(ctx, e.tables.createDatabase())
+		}
+	}
+	if err != nil {
+		return e.explain(ctx, err)
+	}
+	version, err := e.conn.ServerVersion()
+	if err != nil {
+		return e.explain(ctx, err)
+	}
+	e.partitionsBounded = version.Version.Major >= 19
+	if v := version.Version; v.Major < 18 || v.Major == 18 && v.Minor < 16 {
+		return fmt.Errorf("analytics: %s is ClickHouse %d.%d; 18.16 or newer is needed: upgrade the server", e.place, v.Major, v.Minor)
+	}
+	return nil
+}
+
+func (e *Engine) dialTo(ctx context.Context, c clickhouse.Options) (err error) {
+	if e.conn, err = clickhouse.Open(&c); err != nil {
+		return err
+	}
+	return e.conn.Ping(ctx)
+}
+
+// Close ends the search for copies and releases the connections. A batch that is
+// under way fails.
+func (e *Engine) Close() error {
+	e.mend.end()
+	return e.conn.Close()
+}
+
+// settings of a statement by their names; values are numbers, as 18.16 takes no others.
+type settings = clickhouse.Settings
+
+// reading bounds what one reader may take of the server.
+func (e *Engine) reading() settings {
+	return settings{
+		"max_execution_time": int(max(1, e.options.ReportTime/time.Second)),
+		"max_memory_usage":   int(e.options.ReportMemory),
+	}
+}
+
+// logging are the settings of what reads and writes the log of batches: with a quorum
+// every replica must see what any has acknowledged.
+func (e *Engine) logging() settings {
+	s := settings{}
+	if e.options.InsertQuorum > 0 {
+		s["insert_quorum"] = e.options.InsertQuorum
+		s["select_sequential_consistency"] = 1
+	}
+	return s
+}
+
+// exec runs a statement with the tables that go along.
+func (e *Engine) exec(ctx context.Context, statement string, along ...*ext.Table) error {
+	return e.execWith(ctx, nil, statement, along...)
+}
+
+func (e *Engine) execWith(ctx context.Context, s settings, statement string, along ...*ext.Table) error {
+	return e.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(s), clickhouse.WithExternalTable(along...)), statement)
+}
+
+// each calls fn for every row of a query that a reader asks.
+func (e *Engine) each(ctx context.Context, query string, fn func(rows driver.Rows) error, along ...*ext.Table) error {
+	select {
+	case e.readers <- struct{}{}:
+		defer func() { <-e.readers }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return e.eachWith(ctx, e.reading(), query, fn, along...)
+}
+
+func (e *Engine) eachWith(ctx context.Context, s settings, query string, fn func(rows driver.Rows) error, along ...*ext.Table) error {
+	ctx, cancel := context.WithCancel(ctx) // the server stops when we do
+	defer cancel()
+	rows, err := e.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(s), clickhouse.WithExternalTable(along...)), query)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			cancel()
+			_ = rows.Close() // fn's error is the one that counts
+			return err
+		}
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}
+
+// scan reads the only row of a query of our own.
+func (e *Engine) scan(ctx context.Context, query string, to ...any) error {
+	return e.scanWith(ctx, nil, query, to...)
+}
+
+func (e *Engine) scanWith(ctx context.Context, s settings, query string, to ...any) error {
+	return e.eachWith(ctx, s, query, func(rows driver.Rows) error { return rows.Scan(to...) })
+}
+
+// Stats describes what is kept. Releases of the last years answer it from their
+// books of parts, for time is what partitions are made by; older ones read a column.
+func (e *Engine) Stats(ctx context.Context) (analytics.Stats, error) {
+	s := analytics.Stats{Engine: "clickhouse"}
+	var rows, first, last, size uint64
+	err := e.scanWith(ctx, e.reading(), "SELECT count(), min(time), max(time) FROM "+e.tables.name(clicksTable), &rows, &first, &last)
+	if err == nil && rows > 0 {
+		s.Clicks, s.First, s.Last = int64(rows), timeOf(first), timeOf(last)
+	}
+	if err == nil {
+		parts := "system.parts"
+		if e.tables.cluster != "" {
+			parts = fmt.Sprintf("cluster(%s, system, parts)", e.tables.cluster)
+		}
+		err = e.scan(ctx, fmt.Sprintf("SELECT sum(bytes_on_disk) FROM %s WHERE active AND database = '%s'", parts, e.tables.database), &size)
+		s.Bytes = int64(size)
+	}
+	return s, e.explain(ctx, err)
+}
+
+func timeOf(ms uint64) time.Time { return time.UnixMilli(int64(ms)).UTC() }
+
+// takeBlock returns an empty block.
+func (e *Engine) takeBlock() (*block, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if n := len(e.blocks); n > 0 {
+		b := e.blocks[n-1]
+		e.blocks = e.blocks[:n-1]
+		return b, nil
+	}
+	return newBlock()
+}
+
+func (e *Engine) giveBlock(b *block) {
+	b.release()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.blocks) < 4 {
+		e.blocks = append(e.blocks, b)
+	}
+}
+
+// The server's numbers of errors.
+const (
+	codeUnknownDatabase  = 81
+	codeAccessDenied     = 497
+	codeNoDatabaseAccess = 291
+	codeReadonly         = 164
+	codeUnknownSetting   = 115
+)
+
+func codeOf(err error) int32 {
+	var exception *clickhouse.Exception
+	if errors.As(err, &exception) {
+		return exception.Code
+	}
+	return 0
+}
+
+// hints say what to do about the server's errors, by their numbers.
+var hints = []struct {
+	codes []int32
+	hint  string
+}{
+	{[]int32{516, 192, 193, 194}, "the user or the password is wrong; check analytics' URL and password, and the server's users"},
+	{[]int32{codeUnknownDatabase}, "there is no such database; create it, or name one that is there"},
+	{[]int32{codeAccessDenied, codeNoDatabaseAccess}, "the user may not do that; grant it SELECT, INSERT, CREATE, ALTER DELETE and DROP PARTITION on the database"},
+	{[]int32{codeReadonly}, "the user may only read, or may not change settings; give it a profile without readonly"},
+	{[]int32{codeUnknownSetting, 452}, "the server or the user's profile refuses a setting that bounds queries; allow max_execution_time and max_memory_usage"},
+	{[]int32{252}, "too many parts: batches come faster than the server merges them; they are tried again, but send fewer and larger ones, or give the server faster disks"},
+	{[]int32{241}, "the query does not fit the memory that it may take; ask for less time or fewer dimensions, or raise the report's memory"},
+	{[]int32{159, 160}, "the query takes longer than it may; ask for less time or fewer dimensions, or raise the report's time"},
+	{[]int32{243, 75}, "the server's disk is full; make room, or drop old partitions"},
+	{[]int32{242}, "the table is read-only: its replica has lost ZooKeeper; look at the server's log"},
+	{[]int32{202}, "the server has too many queries at once; they are tried again, or raise its max_concurrent_queries"},
+	{[]int32{60, 47, 16}, "a table or column is missing; start Sluice again, which makes what is missing, or restore a backup"},
+	{[]int32{285, 286, 319}, "too few replicas have the batch; it is tried again when they are back"},
+}
+
+// explain gives an error its place and, where there is one, its remedy.
+func (e *Engine) explain(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case affiliate.CodeOf(err) != "" || errors.Is(err, analytics.ErrPosition):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("analytics: stopped: %w", context.Cause(ctx))
+	}
+	code := codeOf(err)
+	for _, h := range hints {
+		if slices.Contains(h.codes, code) {
+			return fmt.Errorf("analytics: %s: %s: %w", e.place, h.hint, err)
+		}
+	}
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, clickhouse.ErrAcquireConnTimeout) {
+		return fmt.Errorf("analytics: %s: the server does not answer; see whether it runs, and the address: %w", e.place, err)
+	}
+	return fmt.Errorf("analytics: %s: %w", e.place, err)
+}
