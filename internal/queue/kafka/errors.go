@@ -21,6 +21,8 @@ func (o Options) explain(err error) error {
 		return err
 	case errors.Is(err, kerr.SaslAuthenticationFailed), strings.Contains(err.Error(), "SASL_AUTHENTICATION_FAILED"), strings.Contains(err.Error(), "invalid credentials"):
 		return affiliate.Errorf(affiliate.Unsigned, "kafka: %s refuses the user or the password: check both, and the mechanism, which is %s", where, o.Mechanism)
+	case errors.Is(err, kerr.IllegalSaslState):
+		return affiliate.Errorf(affiliate.Unsigned, "kafka: %s does not ask for a user on this port: leave user and password out, or use the port with SASL", where)
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
 		return affiliate.Errorf(affiliate.Unsigned, "kafka: %s does not take the mechanism %s: choose another (sasl.enabled.mechanisms of the broker)", where, o.Mechanism)
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
@@ -35,7 +37,7 @@ func (o Options) explain(err error) error {
 		return affiliate.Errorf(affiliate.Unavailable, "kafka: too few brokers that keep the topic %s are up (%v): start them", o.Topic, err)
 	case errors.Is(err, kerr.InvalidReplicationFactor):
 		return affiliate.Errorf(affiliate.Invalid, "kafka: there are too few brokers for %d copies of the topic %s: start more, or ask for fewer", o.Replication, o.Topic)
-	case strings.Contains(err.Error(), "first record does not look like a TLS handshake"):
+	case strings.Contains(err.Error(), "first record does not look like a TLS handshake"), o.tls != nil && strings.Contains(err.Error(), "closed the connection immediately"):
 		return fmt.Errorf("kafka: %s does not speak TLS on this port: turn TLS off, or use the port for it: %w", where, err)
 	case strings.Contains(err.Error(), "certificate"):
 		return fmt.Errorf("kafka: the certificate of %s is not trusted: name the file of its authority: %w", where, err)

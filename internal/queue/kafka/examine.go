@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 )
@@ -36,16 +37,17 @@ func (o Options) examine(ctx context.Context) ([]affiliate.Finding, error) {
 		return nil, err
 	}
 	defer client.Close()
-	if err := client.Ping(ctx); err != nil {
-		return nil, o.unreachable(err)
+	brokers, err := o.meet(ctx, client)
+	if err != nil {
+		return nil, err
 	}
+	var f findings
+	o.examineBrokers(ctx, client, brokers, &f)
 	admin := kadm.NewClient(client)
 	cluster, err := admin.Metadata(ctx, o.Topic)
 	if err != nil {
-		return nil, o.explain(err)
+		return f, o.explain(err)
 	}
-	var f findings
-	o.examineBrokers(ctx, client, cluster, &f)
 	found := cluster.Topics[o.Topic]
 	if found.Err != nil {
 		return f, o.explain(found.Err)
@@ -59,8 +61,8 @@ func (o Options) examine(ctx context.Context) ([]affiliate.Finding, error) {
 	return f, nil
 }
 
-func (o Options) examineBrokers(ctx context.Context, client *kgo.Client, cluster kadm.Metadata, f *findings) {
-	for _, b := range cluster.Brokers {
+func (o Options) examineBrokers(ctx context.Context, client *kgo.Client, brokers []kmsg.MetadataResponseBroker, f *findings) {
+	for _, b := range brokers {
 		versions, err := askVersions(ctx, client, b)
 		switch {
 		case err != nil:

@@ -41,16 +41,17 @@ const metadataOfKafka24 = 9
 // openTopic makes sure that there are brokers that can be spoken to, and that they have the
 // topic, which is made when it is missing.
 func openTopic(ctx context.Context, client *kgo.Client, o Options) (topic, error) {
-	if err := client.Ping(ctx); err != nil {
-		return topic{}, o.unreachable(err)
+	brokers, err := o.meet(ctx, client)
+	if err != nil {
+		return topic{}, err
+	}
+	if err := o.reachable(ctx, client, brokers); err != nil {
+		return topic{}, err
 	}
 	admin := kadm.NewClient(client)
 	cluster, err := admin.Metadata(ctx, o.Topic)
 	if err != nil {
 		return topic{}, o.explain(err)
-	}
-	if err := o.reachable(ctx, client, cluster.Brokers); err != nil {
-		return topic{}, err
 	}
 	if found := cluster.Topics[o.Topic]; found.Err != nil && !errors.Is(found.Err, kerr.UnknownTopicOrPartition) {
 		return topic{}, o.explain(found.Err)
@@ -96,10 +97,28 @@ func topicOf(cluster kadm.Metadata, name string) (t topic, whole bool) {
 	return t, true
 }
 
+// meet asks the servers that were configured for all that there are.
+func (o Options) meet(ctx context.Context, client *kgo.Client) (brokers []kmsg.MetadataResponseBroker, err error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.Topics = []kmsg.MetadataRequestTopic{} // none; without a list it is all
+	for _, seed := range client.SeedBrokers() {
+		ask, cancel := context.WithTimeout(ctx, connectTimeout)
+		var answer kmsg.Response
+		answer, err = seed.Request(ask, request)
+		cancel()
+		if all, ok := answer.(*kmsg.MetadataResponse); err == nil && ok {
+			// The client has to know them as well. Whether they can be reached is asked next.
+			_ = client.Ping(ctx)
+			return all.Brokers, nil
+		}
+	}
+	return nil, o.unreachable(err)
+}
+
 // reachable asks each broker at the address that it advertises. That this is one where
 // clients cannot come is the classic mistake: the first answer comes from the address that
 // was configured, everything else goes elsewhere.
-func (o Options) reachable(ctx context.Context, client *kgo.Client, brokers kadm.BrokerDetails) error {
+func (o Options) reachable(ctx context.Context, client *kgo.Client, brokers []kmsg.MetadataResponseBroker) error {
 	var last error
 	for _, b := range brokers {
 		versions, err := askVersions(ctx, client, b)
@@ -117,7 +136,7 @@ func (o Options) reachable(ctx context.Context, client *kgo.Client, brokers kadm
 	return last
 }
 
-func askVersions(ctx context.Context, client *kgo.Client, b kadm.BrokerDetail) (*kmsg.ApiVersionsResponse, error) {
+func askVersions(ctx context.Context, client *kgo.Client, b kmsg.MetadataResponseBroker) (*kmsg.ApiVersionsResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout/2)
 	defer cancel()
 	request := kmsg.NewPtrApiVersionsRequest()
