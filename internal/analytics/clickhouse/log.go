@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
@@ -26,6 +27,8 @@ type source struct {
 	known    bool       // what follows is so, unless another writer came
 	position string
 	top      uint64 // the highest number that was announced
+	// outlasted is the highest number of which, and below, nothing can come any more.
+	outlasted uint64
 }
 
 func (e *Engine) source(name string) *source {
@@ -46,6 +49,7 @@ type entry struct {
 	source, from, to string
 	number, tag      uint64
 	runs             []run
+	ran              int // statements
 }
 
 // run is a time in which a batch has clicks, in milliseconds, both ends included.
@@ -112,6 +116,17 @@ func batchOf(source string, number uint64) uint64 {
 	return h.Sum64()&(1<<(batchBits-numberBits)-1)<<numberBits | number&(1<<numberBits-1)
 }
 
+// statements is how the ids of the statements begin that store the entry's rows and
+// finish it.
+func (n *entry) statements() string { return fmt.Sprintf("sluice-%016x", n.tag) }
+
+// named has a statement run under such an id. Each has its own: the server still has
+// one on its list when it has answered.
+func (n *entry) named(ctx context.Context) context.Context {
+	n.ran++
+	return clickhouse.Context(ctx, clickhouse.WithQueryID(fmt.Sprintf("%s-%d", n.statements(), n.ran)))
+}
+
 // numberBits hold the batches of a source: at a thousand a second for 30 years.
 const numberBits = 40
 
@@ -148,6 +163,11 @@ type standing struct {
 	loose    uint64 // earlier announcements that were neither finished nor withdrawn
 	twins    uint64 // who announced the entry's number
 	finished bool   // the entry is
+}
+
+// overtakes says that the entry's batch must not be stored.
+func (s *standing) overtakes(n *entry) bool {
+	return s.position != n.from || s.top > n.number || s.twins > 1
 }
 
 // window is how many numbers back the log is read for a batch. What an announcement

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,9 @@ type mender struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	poke   chan struct{}
+
+	mu       sync.Mutex
+	suspects []entry // finished, and overtaken all the same
 
 	seen   map[looseKey]time.Time // since when an announcement is known to be overtaken
 	pruned time.Time
@@ -88,6 +92,14 @@ func (m *mender) soon() {
 	}
 }
 
+// suspect has an announcement looked at though it was finished.
+func (m *mender) suspect(n *entry) {
+	m.mu.Lock()
+	m.suspects = append(m.suspects[max(0, len(m.suspects)-looseMax+1):], *n)
+	m.mu.Unlock()
+	m.soon()
+}
+
 func (m *mender) end() {
 	if m.cancel != nil {
 		m.cancel()
@@ -103,6 +115,9 @@ func (e *Engine) look(ctx context.Context, back time.Duration) error {
 	if err != nil {
 		return err
 	}
+	e.mend.mu.Lock()
+	loose = append(loose, e.mend.suspects...)
+	e.mend.mu.Unlock()
 	now := time.Now()
 	for _, n := range loose {
 		key := looseKey{n.source, n.number, n.tag}
