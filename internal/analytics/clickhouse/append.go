@@ -245,15 +245,7 @@ func (e *Engine) insert(ctx context.Context, n *entry, rows []Row) error {
 	if e.hooks.unfenced {
 		condition = "1"
 	}
-	s := e.logging()
-	s["max_execution_time"] = int(insertTime / time.Second)
-	if e.tables.cluster != "" {
-		s["insert_distributed_sync"] = 1
-	}
-	if e.partitionsBounded && e.tables.partition == "day" {
-		s["max_partitions_per_insert_block"] = 0 // late clicks may be of any day
-	}
-	err = e.execWith(n.named(ctx), s, insertRows(e.tables.name(clicksTable), condition), b.table)
+	err = e.execWith(n.named(ctx), e.storing(), insertRows(e.tables.name(clicksTable), condition), b.table)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return fmt.Errorf("the server took longer than %v to store %d rows: %w", insertTime, len(rows), err)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
@@ -45,11 +46,13 @@ type Options struct {
 	// Database of the tables; default "sluice". It is created if that is allowed.
 	Database string
 
-	// Cluster of that name, in the server's configuration, keeps the clicks in
-	// shards behind a Distributed table. "" is a server alone.
-	Cluster string
 	// Replicated tables need ZooKeeper or Keeper, and the macros {shard} and {replica}.
+	// All collectors name the servers in the same order: the first that answers is used.
 	Replicated bool
+	// Cluster of that name, in the servers' configuration, keeps the clicks in
+	// shards behind a Distributed table; tables are Replicated then, for the log of
+	// batches has to be on all servers. "" is a server, or a shard, alone.
+	Cluster string
 	// InsertQuorum is how many replicas have a batch before it counts as stored;
 	// 0 leaves it to one, which may die with it.
 	InsertQuorum int
@@ -72,6 +75,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock, which ends a report without an end; default: time.Now.
 	Now func() time.Time
+
+	examined bool // nothing is made
 }
 
 // writersMax is how many batches are stored at the same time.
@@ -91,14 +96,13 @@ type Engine struct {
 	log     *slog.Logger
 	now     func() time.Time
 	conn    driver.Conn
+	version proto.Version // of the server
 	readers chan struct{}
 	writers chan struct{}
 
 	mu      sync.Mutex // guards what follows; the lock of a source is taken before
 	sources map[string]*source
 	blocks  []*block // free ones
-
-	partitionsBounded bool // the server has a bound of partitions in a batch
 
 	names names
 	mend  mender
@@ -139,6 +143,9 @@ func (o *Options) check() (*clickhouse.Options, error) {
 		if name != "" && !identifier.MatchString(name) {
 			return nil, fmt.Errorf("analytics: %q is no name for a database or cluster of ClickHouse: take letters, digits and _, a letter first", name)
 		}
+	}
+	if o.Cluster != "" && !o.Replicated {
+		return nil, errors.New("analytics: a cluster of ClickHouse needs replicated tables, for the log of batches has to be on all its servers")
 	}
 	if o.Partition != "month" && o.Partition != "day" {
 		return nil, fmt.Errorf("analytics: clicks are partitioned by \"month\" or \"day\", not by %q", o.Partition)
@@ -210,7 +217,7 @@ func (e *Engine) dial(ctx context.Context, c clickhouse.Options) error {
 	first := c.Auth.Database
 	c.Auth.Database = e.options.Database
 	err := e.dialTo(ctx, c)
-	if codeOf(err) == codeUnknownDatabase {
+	if codeOf(err) == codeUnknownDatabase && !e.options.examined {
 		_ = e.conn.Close() // it has no connection
 		c.Auth.Database = first
 		if err = e.dialTo(ctx, c); err == nil {
@@ -224,8 +231,8 @@ func (e *Engine) dial(ctx context.Context, c clickhouse.Options) error {
 	if err != nil {
 		return e.explain(ctx, err)
 	}
-	e.partitionsBounded = version.Version.Major >= 19
-	if v := version.Version; v.Major < 18 || v.Major == 18 && v.Minor < 16 {
+	if e.version = version.Version; !e.newer(18, 16) {
+		v := e.version
 		return fmt.Errorf("analytics: %s is ClickHouse %d.%d; 18.16 or newer is needed: upgrade the server", e.place, v.Major, v.Minor)
 	}
 	return nil
@@ -256,15 +263,38 @@ func (e *Engine) reading() settings {
 	}
 }
 
-// logging are the settings of what reads and writes the log of batches: with a quorum
-// every replica must see what any has acknowledged.
+// logging are the settings of what reads and writes the log of batches: with a quorum,
+// whatever replica is asked has all that any has acknowledged. That takes quorums one
+// after the other, which releases since 2020 have to be told.
 func (e *Engine) logging() settings {
 	s := settings{}
 	if e.options.InsertQuorum > 0 {
-		s["insert_quorum"] = e.options.InsertQuorum
-		s["select_sequential_consistency"] = 1
+		s["insert_quorum"], s["select_sequential_consistency"] = e.options.InsertQuorum, 1
+		if e.newer(20, 10) {
+			s["insert_quorum_parallel"] = 0
+		}
 	}
 	return s
+}
+
+// storing are the settings of what stores rows: they wait for the quorum and for all
+// shards, and not for each other. Late clicks may be of any day.
+func (e *Engine) storing() settings {
+	s := e.logging()
+	delete(s, "insert_quorum_parallel")
+	s["max_execution_time"] = int(insertTime / time.Second)
+	if e.tables.cluster != "" {
+		s["insert_distributed_sync"] = 1
+	}
+	if e.newer(19, 1) && e.tables.partition == "day" {
+		s["max_partitions_per_insert_block"] = 0
+	}
+	return s
+}
+
+// newer says whether the server is of that release or a later one.
+func (e *Engine) newer(major, minor uint64) bool {
+	return e.version.Major > major || e.version.Major == major && e.version.Minor >= minor
 }
 
 // exec runs a statement with the tables that go along.
@@ -363,6 +393,7 @@ const (
 	codeNoDatabaseAccess = 291
 	codeReadonly         = 164
 	codeUnknownSetting   = 115
+	codeQuorumBusy       = 286 // another batch waits for its quorum
 )
 
 func codeOf(err error) int32 {
@@ -390,7 +421,7 @@ var hints = []struct {
 	{[]int32{242}, "the table is read-only: its replica has lost ZooKeeper; look at the server's log"},
 	{[]int32{202}, "the server has too many queries at once; they are tried again, or raise its max_concurrent_queries"},
 	{[]int32{60, 47, 16}, "a table or column is missing; start Sluice again, which makes what is missing, or restore a backup"},
-	{[]int32{285, 286, 319}, "too few replicas have the batch; it is tried again when they are back"},
+	{[]int32{285, codeQuorumBusy, 319}, "too few replicas have the batch; it is tried again when they are back"},
 }
 
 // explain gives an error its place and, where there is one, its remedy.

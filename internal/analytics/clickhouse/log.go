@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -144,9 +145,26 @@ func (e *Engine) write(ctx context.Context, n *entry, kind int, fenced bool) err
 	if fenced {
 		condition = e.fence(n)
 	}
-	return e.execWith(ctx, e.logging(), fmt.Sprintf(`INSERT INTO %s (source, number, tag, kind, position_from, position_to, firsts, lasts)
+	return e.execInTurn(ctx, fmt.Sprintf(`INSERT INTO %s (source, number, tag, kind, position_from, position_to, firsts, lasts)
 		SELECT %s, toUInt64(%d), toUInt64(%d), toUInt8(%d), %s, %s, %s, %s FROM system.one WHERE %s`,
 		e.tables.name(appendsTable), literal(n.source), n.number, n.tag, kind, literal(n.from), literal(n.to), numbers(firsts), numbers(lasts), condition))
+}
+
+// execInTurn runs a statement that writes to the log, when no other has a quorum to wait
+// for. Writing an entry twice says the same.
+func (e *Engine) execInTurn(ctx context.Context, statement string) error {
+	const tries = 50
+	for try := 1; ; try++ {
+		err := e.execWith(ctx, e.logging(), statement)
+		if codeOf(err) != codeQuorumBusy || try == tries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rand.N(100 * time.Millisecond)):
+		}
+	}
 }
 
 // fence is the condition that nobody has announced a higher number. It is evaluated
