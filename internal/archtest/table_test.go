@@ -69,6 +69,8 @@ var rooms = []room{
 	{pkg: "export/*", may: []string{ownRoom, "affiliate", "routing"}, why: "an engine never knows another engine"},
 
 	// Work.
+	{pkg: "replication", may: []string{"affiliate", "distribution", "routing"}, std: []string{"os", "net", "net/http", "database/sql"},
+		why: "tables are kept equal over a contract, whatever carries them and wherever the truth is read"},
 	{pkg: "redirect", may: []string{"affiliate", "routing", "fraud", "journal", "geo", "useragent"}, std: []string{"database/sql"},
 		why: "visitors are answered while every service is down"},
 	{pkg: "certificate", std: []string{"database/sql"},
@@ -173,7 +175,8 @@ var libraries = []struct {
 	{"github.com/prometheus/client_golang", []string{"metrics"}, nil, "one package speaks Prometheus"},
 	{"github.com/prometheus/common", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
 	{"github.com/prometheus/client_model", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
-	{"github.com/klauspost/compress", []string{"journal", "accesslog"}, nil, "one package compresses what was shipped, one reads logs that others have compressed"},
+	{"github.com/klauspost/compress", []string{"journal", "accesslog", "distribution/redis"}, nil, "what was shipped and what is in Redis' memory is compressed; others compress their logs"},
+	{"github.com/redis/go-redis", []string{"distribution/redis"}, []string{"replication"}, "Redis is one engine of the distribution"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},
 	{"golang.org/x/net/publicsuffix", []string{"export/edge"}, nil, "what of a host somebody can register is a list that others keep"},

@@ -1,0 +1,226 @@
+package rabbitmq
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+)
+
+// topic is what the broker says of it: the first message of the stream NAME.
+type topic struct {
+	Version int `json:"version"`
+	// ID tells a topic from an older one of the same name, whose positions mean nothing
+	// in this one.
+	ID         string `json:"id"`
+	Partitions int    `json:"partitions"`
+
+	name string
+	// unlike is what the broker says of partitions that were made otherwise than the
+	// options ask for; they are used as they are.
+	unlike string
+}
+
+func (t topic) partition(k int) string { return t.name + "." + strconv.Itoa(k) }
+
+func (t topic) lock(k int) string { return t.partition(k) + ".reader" }
+
+func (t topic) source(k int) string { return t.name + "@" + t.ID + "/" + strconv.Itoa(k) }
+
+// number finds the partition of a source.
+func (t topic) number(source string) (int, error) {
+	rest, ok := strings.CutPrefix(source, t.name+"@"+t.ID+"/")
+	k, err := strconv.Atoi(rest)
+	if !ok || err != nil || k < 0 || k >= t.Partitions || t.source(k) != source {
+		return 0, affiliate.Errorf(affiliate.NotFound, "rabbitmq: there is no source %q: the topic is %s@%s with %d partitions", source, t.name, t.ID, t.Partitions)
+	}
+	return k, nil
+}
+
+// openTopic reads which topic there is, and makes one when there is none. Several may do
+// so at once: whatever message comes first in the stream NAME counts for all.
+func openTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, error) {
+	plan := amqp.Table{"x-queue-type": "stream", "x-queue-leader-locator": "least-leaders"}
+	if o.Replication > 0 {
+		plan["x-initial-cluster-size"] = o.Replication
+	}
+	known, err := exists(conn, o.Name)
+	if err != nil {
+		return topic{}, err
+	}
+	if _, err := declareStream(conn, o.Name, plan); err != nil {
+		return topic{}, err
+	}
+	if !known {
+		if err := writeTopic(ctx, conn, o); err != nil {
+			return topic{}, err
+		}
+	}
+	t, err := readTopic(ctx, conn, o)
+	if err != nil {
+		return t, err
+	}
+	for k := range t.Partitions {
+		unlike, err := declareStream(conn, t.partition(k), o.partitionArguments())
+		if err != nil {
+			return t, err
+		}
+		if unlike != nil {
+			t.unlike = unlike.Error()
+		}
+	}
+	return t, nil
+}
+
+func exists(conn *amqp.Connection, name string) (bool, error) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return false, fmt.Errorf("rabbitmq: %w", err)
+	}
+	defer func() { _ = ch.Close() }() // it may be closed already
+	_, err = ch.QueueDeclarePassive(name, true, false, false, false, nil)
+	if has(err, amqp.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, explainDeclare("the stream "+name, err)
+	}
+	return true, nil
+}
+
+// partitionArguments tell the broker how a partition is kept.
+func (o Options) partitionArguments() amqp.Table {
+	arguments := amqp.Table{
+		"x-queue-type":                    "stream",
+		"x-queue-leader-locator":          "least-leaders",
+		"x-max-age":                       fmt.Sprintf("%ds", int64(o.Retention.Seconds())),
+		"x-stream-max-segment-size-bytes": o.SegmentBytes,
+	}
+	if o.RetentionBytes > 0 {
+		arguments["x-max-length-bytes"] = o.RetentionBytes
+	}
+	if o.Replication > 0 {
+		arguments["x-initial-cluster-size"] = o.Replication
+	}
+	return arguments
+}
+
+// declareStream makes a stream unless it is there. One with other arguments is taken as
+// it is; unlike is then what the broker says about it.
+func declareStream(conn *amqp.Connection, name string, arguments amqp.Table) (unlike, err error) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil, fmt.Errorf("rabbitmq: %w", err)
+	}
+	defer func() { _ = ch.Close() }() // it may be closed already
+	_, first := ch.QueueDeclare(name, true, false, false, false, arguments)
+	if first == nil {
+		return nil, nil
+	}
+	if !has(first, amqp.PreconditionFailed) && !has(first, amqp.AccessRefused) {
+		return nil, explainDeclare("the stream "+name, first)
+	}
+	again, err := conn.Channel() // the broker has closed the one that it has answered so
+	if err != nil {
+		return nil, fmt.Errorf("rabbitmq: %w", err)
+	}
+	defer func() { _ = again.Close() }()
+	if _, err := again.QueueDeclarePassive(name, true, false, false, false, nil); err != nil {
+		return nil, explainDeclare("the stream "+name, err)
+	}
+	switch {
+	case has(first, amqp.AccessRefused):
+		return nil, nil
+	case strings.Contains(first.Error(), "x-queue-type"), strings.Contains(first.Error(), "durable"):
+		return nil, explainDeclare("the stream "+name, first)
+	}
+	return first, nil
+}
+
+// readTopic waits for the first message of the stream NAME and writes one when none comes.
+func readTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, error) {
+	t := topic{name: o.Name}
+	messages, stop, err := consume(conn, o.Name, "first", 1)
+	if err != nil {
+		return t, explainDeclare("the stream "+o.Name, err)
+	}
+	defer stop()
+	for patience := time.Second; ; patience = connectTimeout {
+		select {
+		case m, ok := <-messages:
+			if !ok {
+				return t, affiliate.Errorf(affiliate.Unavailable, "rabbitmq: the broker has ended the reading of %s", o.Name)
+			}
+			if err := json.Unmarshal(m.Body, &t); err != nil || t.Version != 1 || t.Partitions < 1 || t.Partitions > partitionsMax || t.ID == "" {
+				return t, affiliate.Errorf(affiliate.Conflict, "rabbitmq: the stream %s does not begin with the description of a topic: choose another name for the topic", o.Name)
+			}
+			return t, nil
+		case <-time.After(patience):
+			if patience == connectTimeout {
+				return t, affiliate.Errorf(affiliate.Unavailable, "rabbitmq: the stream %s gives back nothing in %v: look at the broker's log", o.Name, patience)
+			}
+			if err := writeTopic(ctx, conn, o); err != nil {
+				return t, err
+			}
+		case <-ctx.Done():
+			return t, ctx.Err()
+		}
+	}
+}
+
+func writeTopic(ctx context.Context, conn *amqp.Connection, o Options) error {
+	ch, err := conn.Channel()
+	if err != nil {
+		return fmt.Errorf("rabbitmq: %w", err)
+	}
+	defer func() { _ = ch.Close() }()
+	if err := ch.Confirm(false); err != nil {
+		return fmt.Errorf("rabbitmq: %w", err)
+	}
+	body, err := json.Marshal(topic{Version: 1, ID: newID(), Partitions: o.Partitions})
+	if err != nil {
+		return err
+	}
+	confirm, err := ch.PublishWithDeferredConfirmWithContext(ctx, "", o.Name, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, ContentType: "application/json", Body: body})
+	if err != nil {
+		return fmt.Errorf("rabbitmq: the stream %s takes no message: %w", o.Name, err)
+	}
+	stored, err := confirm.WaitContext(ctx)
+	if err == nil && !stored {
+		err = affiliate.Errorf(affiliate.Unavailable, "rabbitmq: the broker has not stored the description of the topic %s: look at its log", o.Name)
+	}
+	return err
+}
+
+// consume reads a stream from an offset, "first" or "last", on a channel of its own,
+// until stop. At most window messages, and the rest of the broker's chunk, are on their
+// way without an acknowledgement.
+func consume(conn *amqp.Connection, stream string, from any, window int) (messages <-chan amqp.Delivery, stop func(), err error) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil, nil, err
+	}
+	stop = func() { _ = ch.Close() } // closing tells nothing that matters
+	if err := ch.Qos(window, 0, false); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	messages, err = ch.Consume(stream, "", false, false, false, false, amqp.Table{"x-stream-offset": from})
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return messages, stop, nil
+}
+
+// offsetOf is the number of a message in its stream.
+func offsetOf(m amqp.Delivery) int64 {
+	offset, _ := m.Headers["x-stream-offset"].(int64)
+	return offset
+}
