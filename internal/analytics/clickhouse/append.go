@@ -155,13 +155,13 @@ func (e *Engine) outlast(ctx context.Context, loose []entry) error {
 		ids = append(ids, "'"+loose[i].statements()+"'")
 	}
 	query := fmt.Sprintf("SELECT count() FROM %s WHERE substring(query_id, 1, %d) IN (%s)", processes, len(loose[0].statements()), strings.Join(ids, ", "))
-	began := e.now()
+	began := time.Now()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		var running uint64
 		if err := e.scan(ctx, query, &running); err != nil || running == 0 {
 			return err
 		}
-		if e.now().Sub(began) > insertTime+5*time.Second { // the search for copies has to do it
+		if time.Since(began) > insertTime+5*time.Second { // the search for copies has to do it
 			e.log.Warn("a statement that stores clicks does not end; a batch goes on beside it", "place", e.place)
 			return nil
 		}
@@ -181,7 +181,7 @@ func (e *Engine) missing(ctx context.Context, rows []Row) ([]Row, error) {
 		for i := range part {
 			ids[i] = part[i].ID
 		}
-		known, err := e.known(ctx, ids)
+		known, err := e.known(ctx, ids, e.eachNow)
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func (e *Engine) finish(ctx context.Context, n *entry, rows []Row) error {
 		}
 	}
 	e.hooks.call(e.hooks.rowsStored)
-	if err := e.write(n.named(ctx), n, finished, true); err != nil {
+	if err := e.write(ctx, n, finished, true); err != nil {
 		return err
 	}
 	at, err := e.stand(ctx, n)

@@ -260,6 +260,9 @@ func (e *Engine) reading() settings {
 	return settings{
 		"max_execution_time": int(max(1, e.options.ReportTime/time.Second)),
 		"max_memory_usage":   int(e.options.ReportMemory),
+		// What does not fit half of it goes to the server's disk.
+		"max_bytes_before_external_group_by": int(e.options.ReportMemory / 2),
+		"max_bytes_before_external_sort":     int(e.options.ReportMemory / 2),
 	}
 }
 
@@ -314,6 +317,11 @@ func (e *Engine) each(ctx context.Context, query string, fn func(rows driver.Row
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return e.eachNow(ctx, query, fn, along...)
+}
+
+// eachNow does so without waiting for other readers.
+func (e *Engine) eachNow(ctx context.Context, query string, fn func(rows driver.Rows) error, along ...*ext.Table) error {
 	return e.eachWith(ctx, e.reading(), query, fn, along...)
 }
 

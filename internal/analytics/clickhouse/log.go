@@ -145,17 +145,21 @@ func (e *Engine) write(ctx context.Context, n *entry, kind int, fenced bool) err
 	if fenced {
 		condition = e.fence(n)
 	}
-	return e.execInTurn(ctx, fmt.Sprintf(`INSERT INTO %s (source, number, tag, kind, position_from, position_to, firsts, lasts)
+	return e.execInTurn(ctx, n, fmt.Sprintf(`INSERT INTO %s (source, number, tag, kind, position_from, position_to, firsts, lasts)
 		SELECT %s, toUInt64(%d), toUInt64(%d), toUInt8(%d), %s, %s, %s, %s FROM system.one WHERE %s`,
 		e.tables.name(appendsTable), literal(n.source), n.number, n.tag, kind, literal(n.from), literal(n.to), numbers(firsts), numbers(lasts), condition))
 }
 
 // execInTurn runs a statement that writes to the log, when no other has a quorum to wait
-// for. Writing an entry twice says the same.
-func (e *Engine) execInTurn(ctx context.Context, statement string) error {
+// for. Writing an entry twice says the same. n is whose statement it is, if anybody's.
+func (e *Engine) execInTurn(ctx context.Context, n *entry, statement string) error {
 	const tries = 50
 	for try := 1; ; try++ {
-		err := e.execWith(ctx, e.logging(), statement)
+		named := ctx
+		if n != nil {
+			named = n.named(ctx)
+		}
+		err := e.execWith(named, e.logging(), statement)
 		if codeOf(err) != codeQuorumBusy || try == tries {
 			return err
 		}

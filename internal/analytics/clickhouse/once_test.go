@@ -320,8 +320,10 @@ func TestTheLogIsShortened(t *testing.T) {
 	old("asleep", 7, announced, "6", 10)
 	old("asleep", 7, finished, "6", 10)
 	old("asleep", 8, announced, "7", 10)
+	e.mend.looking.Lock()
 	e.mend.pruned = time.Time{}
-	if err := e.prune(ctx); err != nil {
+	e.mend.looking.Unlock()
+	if err := e.look(ctx, looseThen); err != nil {
 		t.Fatal(err)
 	}
 	var entries uint64
