@@ -242,8 +242,8 @@ func (e *Engine) insert(ctx context.Context, n *entry, rows []Row) error {
 		return err
 	}
 	condition := e.fence(n)
-	if e.hooks.unfenced {
-		condition = "1"
+	if e.hooks.fence != nil {
+		condition = e.hooks.fence(condition)
 	}
 	err = e.execWith(n.named(ctx), e.storing(), insertRows(e.tables.name(clicksTable), condition), b.table)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
