@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,11 @@ type mender struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	poke   chan struct{}
+
+	mu       sync.Mutex
+	suspects []entry // finished, and overtaken all the same
+
+	looking sync.Mutex // guards what follows
 
 	seen   map[looseKey]time.Time // since when an announcement is known to be overtaken
 	pruned time.Time
@@ -88,6 +94,14 @@ func (m *mender) soon() {
 	}
 }
 
+// suspect has an announcement looked at though it was finished.
+func (m *mender) suspect(n *entry) {
+	m.mu.Lock()
+	m.suspects = append(m.suspects[max(0, len(m.suspects)-looseMax+1):], *n)
+	m.mu.Unlock()
+	m.soon()
+}
+
 func (m *mender) end() {
 	if m.cancel != nil {
 		m.cancel()
@@ -99,10 +113,15 @@ func (m *mender) end() {
 func (e *Engine) look(ctx context.Context, back time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, mendTime)
 	defer cancel()
+	e.mend.looking.Lock()
+	defer e.mend.looking.Unlock()
 	loose, err := e.overtaken(ctx, back)
 	if err != nil {
 		return err
 	}
+	e.mend.mu.Lock()
+	loose = append(loose, e.mend.suspects...)
+	e.mend.mu.Unlock()
 	now := time.Now()
 	for _, n := range loose {
 		key := looseKey{n.source, n.number, n.tag}
@@ -118,7 +137,7 @@ func (e *Engine) look(ctx context.Context, back time.Duration) error {
 		e.mend.seen[key] = since
 	}
 	maps.DeleteFunc(e.mend.seen, func(_ looseKey, since time.Time) bool { return now.Sub(since) > looseFirst })
-	return e.prune(ctx)
+	return e.prune(ctx, now)
 }
 
 // overtaken lists the announcements, not older than back, that were not finished
@@ -277,8 +296,7 @@ const (
 
 // prune drops the log's old days, after what they alone know of a source, its position
 // and its highest number, was written once more. Two may do it at the same time.
-func (e *Engine) prune(ctx context.Context) error {
-	now := time.Now()
+func (e *Engine) prune(ctx context.Context, now time.Time) error {
 	if now.Sub(e.mend.pruned) < pruneEvery {
 		return nil
 	}
@@ -313,7 +331,7 @@ func (e *Engine) carry(ctx context.Context) error {
 		{fmt.Sprint(withdrawn), "1"}, // first: the other one makes a source look awake
 		{fmt.Sprint(finished), fmt.Sprintf("kind = %d", finished)},
 	} {
-		err := e.execWith(ctx, e.logging(), fmt.Sprintf(`INSERT INTO %[1]s (source, number, tag, kind, position_from, position_to, firsts, lasts)
+		err := e.execInTurn(ctx, nil, fmt.Sprintf(`INSERT INTO %[1]s (source, number, tag, kind, position_from, position_to, firsts, lasts)
 			SELECT source, max(number), argMax(tag, number), toUInt8(%[2]s), argMax(position_from, number), argMax(position_to, number), emptyArrayUInt64(), emptyArrayUInt64()
 			FROM %[1]s WHERE %[3]s GROUP BY source HAVING max(toDate(at)) < today() - 1`, log, what.kind, what.of))
 		if err != nil {
