@@ -38,7 +38,7 @@ func (b *bench) clicks(ctx context.Context) (err error) {
 	if err := b.engine(ctx, filepath.Join(data, "analytics", "clicks.duckdb"), direct, from, middle); err != nil {
 		return err
 	}
-	if err := writeJournal(ctx, filepath.Join(data, "journal", "0"), b.size.Backlog, middle, now); err != nil {
+	if err := writeJournal(ctx, filepath.Join(data, "journal", "0"), 13, b.size.Backlog, middle, now); err != nil {
 		return err
 	}
 	s, err := b.backlog(ctx, data)
@@ -162,13 +162,13 @@ func fill(ctx context.Context, e analytics.Engine, clicks int, from, until int64
 }
 
 // writeJournal leaves clicks as a server that was killed would.
-func writeJournal(ctx context.Context, dir string, clicks int, from, until time.Time) (err error) {
+func writeJournal(ctx context.Context, dir string, seed uint64, clicks int, from, until time.Time) (err error) {
 	j, err := journal.Open(dir, journal.Options{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
-	t := newTraffic(13)
+	t := newTraffic(seed)
 	step := float64(until.Sub(from).Milliseconds()) / float64(clicks)
 	var c affiliate.Click
 	var record []byte

@@ -58,7 +58,7 @@ func openPipeline(b *testing.B, clicks, niceness int) *openedPipeline {
 	b.Helper()
 	dir := b.TempDir()
 	now := time.Now()
-	if err := writeJournal(b.Context(), filepath.Join(dir, "journal"), clicks, now.Add(-48*time.Hour), now); err != nil {
+	if err := writeJournal(b.Context(), filepath.Join(dir, "journal"), 13, clicks, now.Add(-48*time.Hour), now); err != nil {
 		b.Fatal(err)
 	}
 	j, err := journal.Open(filepath.Join(dir, "journal"), journal.Options{})
