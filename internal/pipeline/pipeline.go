@@ -304,6 +304,7 @@ const yieldEvery = 64
 // rows reads and enriches a batch's records, and says which of the clicks may have come
 // before.
 func (c *Collector) rows(rows []analytics.Row, name string, taken queue.Batch) (_ []analytics.Row, again map[affiliate.ClickID]bool, err error) {
+	rows = slices.Grow(rows, len(taken.Records)) // at once: a row is large, and growing copies
 	for i, record := range taken.Records {
 		if i%yieldEvery == 0 && c.options.Niceness == 0 {
 			runtime.Gosched()

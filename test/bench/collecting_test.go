@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"syscall"
 	"testing"
@@ -25,49 +26,67 @@ import (
 // us, a click may take 20 µs of them.
 func BenchmarkCollector(b *testing.B) {
 	for _, broker := range []string{"kafka", "rabbitmq"} {
-		b.Run(broker, func(b *testing.B) {
-			w := newWay(b, broker)
-			w.fill(b.N)
-			q, database := w.queue(), newName()
-			conn := clickHouse(b)
-			b.Cleanup(func() { removeDatabase(b, conn, database) })
-			engine, err := clickhouse.Open(b.Context(), clickhouse.Options{URL: testkit.Engine(b, "clickhouse"), Database: database})
-			if err != nil {
-				b.Fatal(err)
-			}
-			places, err := geo.Open(geo.Options{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			c := pipeline.New(pipeline.Options{
-				Queue: q, Analytics: engine, SetAside: func(p queue.Poison) error { b.Error(p.Reason); return nil },
-				Enrich: &pipeline.Enricher{Places: places, Agents: useragent.NewParser(useragent.Options{}), Addresses: pipeline.Truncated},
-			})
-			if err := c.Open(b.Context()); err != nil {
-				b.Fatal(err)
-			}
-			ctx, stop := context.WithCancel(b.Context())
-			done := make(chan struct{})
-			servers, had := engineProcessor(), processor(syscall.RUSAGE_SELF)
-			b.ResetTimer()
-			go func() { defer close(done); c.Run(ctx) }()
-			for c.Stats().Stored < int64(b.N) {
-				if now := c.Stats(); now.Trouble != "" {
-					b.Fatal(now.Trouble)
-				}
-				time.Sleep(time.Millisecond)
-			}
-			b.StopTimer()
-			w.report(b, processor(syscall.RUSAGE_SELF)-had)
-			b.ReportMetric(float64((engineProcessor()-servers).Microseconds())/float64(b.N), "clickhouse-µs/click")
-			stop()
-			<-done
-			for _, close := range []func() error{c.Close, q.Close, engine.Close, places.Close} {
-				if err := close(); err != nil {
-					b.Error(err)
-				}
-			}
-		})
+		for _, each := range []int{10_240, 20_480, 51_200} {
+			b.Run(fmt.Sprintf("%s/%d", broker, each), func(b *testing.B) { collect(newWay(b, broker), each) })
+		}
+	}
+}
+
+func collect(w *way, each int) {
+	b := w.B
+	w.fill(b.N)
+	q, database, conn := w.queue(), newName(), clickHouse(b)
+	b.Cleanup(func() { removeDatabase(b, conn, database) })
+	engine, err := clickhouse.Open(b.Context(), clickhouse.Options{URL: testkit.Engine(b, "clickhouse"), Database: database})
+	if err != nil {
+		b.Fatal(err)
+	}
+	places, err := geo.Open(geo.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := pipeline.New(pipeline.Options{
+		Queue: q, Analytics: engine, BatchRecords: each, SetAside: func(p queue.Poison) error { b.Error(p.Reason); return nil },
+		Enrich: &pipeline.Enricher{Places: places, Agents: useragent.NewParser(useragent.Options{}), Addresses: pipeline.Truncated},
+	})
+	w.settled(q)
+	if err := c.Open(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan struct{})
+	servers, had := processorOf("clickhouse-serv"), processor(syscall.RUSAGE_SELF)
+	b.ResetTimer()
+	go func() { defer close(done); c.Run(ctx) }()
+	for now := c.Stats(); now.Stored < int64(b.N); now = c.Stats() {
+		if now.Trouble != "" {
+			b.Fatal(now.Trouble)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	b.StopTimer()
+	w.report(b, processor(syscall.RUSAGE_SELF)-had)
+	b.ReportMetric(float64((processorOf("clickhouse-serv")-servers).Microseconds())/float64(b.N), "clickhouse-µs/click")
+	b.ReportMetric(readMemory("/proc/self/status").peak, "peak-MiB")
+	stop()
+	<-done
+	for _, close := range []func() error{c.Close, q.Close, engine.Close, places.Close} {
+		if err := close(); err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+// settled waits until the only reader has every partition.
+func (w *way) settled(q queue.Queue) {
+	w.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if names, err := q.Sources(w.Context()); err == nil && len(names) == w.partitions {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.Fatal("the partitions did not come to their only reader")
+		}
 	}
 }
 
@@ -90,14 +109,6 @@ func (w *way) fill(clicks int) {
 	if err := s.Close(); err != nil || s.Stats().Sent < int64(clicks) {
 		w.Fatal(err, s.Stats().Trouble)
 	}
-}
-
-// engineProcessor is what ClickHouse has had of all processors.
-func engineProcessor() (sum time.Duration) {
-	for _, pid := range processes("clickhouse-serv") {
-		sum += treeProcessor(pid)
-	}
-	return sum
 }
 
 // BenchmarkClickHouseBytes stores b.N clicks of 14 days in batches of 50,000, lets ClickHouse merge

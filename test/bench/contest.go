@@ -41,6 +41,7 @@ type station struct {
 	// finish waits for the work that the visits have left behind, if they have.
 	finish func(ctx context.Context) error
 	leave  func() error
+	server *server // nil for nginx
 }
 
 // asked is what the requirements say of a subject.
@@ -186,7 +187,7 @@ func (c *contest) round(ctx context.Context, s *subject) (cost float64, err erro
 func (c *contest) mapped(n *nginx) subject {
 	nothing := func(context.Context) error { return nil }
 	return subject{name: "nginx", ready: func(context.Context) (station, error) {
-		return station{n.address, n.cmd.Process.Pid, nothing, n.forgetLog}, nil
+		return station{n.address, n.cmd.Process.Pid, nothing, n.forgetLog, nil}, nil
 	}}
 }
 
@@ -216,7 +217,7 @@ func (c *contest) alone(name string, asked asked, rules []affiliate.Rule, argume
 			s.kill()
 			return station{}, err
 		}
-		return station{s.links, s.cmd.Process.Pid, nothing, s.stop}, nil
+		return station{s.links, s.cmd.Process.Pid, nothing, s.stop, s}, nil
 	}}
 }
 
@@ -256,7 +257,7 @@ func (c *contest) whole() subject {
 			s.kill()
 			return station{}, err
 		}
-		return station{s.links, s.cmd.Process.Pid, s.drained, s.stop}, nil
+		return station{s.links, s.cmd.Process.Pid, s.drained, s.stop, s}, nil
 	}}
 }
 

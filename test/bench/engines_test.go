@@ -184,3 +184,11 @@ func processes(name string) (pids []int) {
 	}
 	return pids
 }
+
+// processorOf is what processes of a name have had of all processors.
+func processorOf(name string) (sum time.Duration) {
+	for _, pid := range processes(name) {
+		sum += treeProcessor(pid)
+	}
+	return sum
+}

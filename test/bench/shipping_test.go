@@ -37,7 +37,7 @@ func BenchmarkShipper(b *testing.B) {
 			}
 			ctx, stop := context.WithCancel(b.Context())
 			done := make(chan struct{})
-			had := processor(syscall.RUSAGE_SELF)
+			servers, had := w.brokerProcessor(), processor(syscall.RUSAGE_SELF)
 			w.wire.Store(0)
 			b.ResetTimer()
 			go func() { defer close(done); s.Run(ctx) }()
@@ -49,6 +49,7 @@ func BenchmarkShipper(b *testing.B) {
 			}
 			b.StopTimer()
 			w.report(b, processor(syscall.RUSAGE_SELF)-had)
+			b.ReportMetric(float64((w.brokerProcessor()-servers).Microseconds())/float64(b.N), "broker-µs/click")
 			if marked := s.Stats().Marked; marked > 2 {
 				b.Errorf("%d clicks were marked as perhaps sent before", marked)
 			}
@@ -77,6 +78,11 @@ func newWay(b *testing.B, broker string) *way {
 	w := &way{B: b, broker: broker, address: testkit.Engine(b, broker), name: newName(), partitions: 12}
 	b.Cleanup(func() { removeTopic(b, broker, w.name, w.partitions) })
 	return w
+}
+
+// brokerProcessor is what the brokers of this kind on this machine have had of all processors.
+func (w *way) brokerProcessor() time.Duration {
+	return processorOf(map[string]string{"kafka": "java", "rabbitmq": "beam.smp"}[w.broker])
 }
 
 // report gives what every way is measured by.
