@@ -20,7 +20,7 @@ dashboard_sources := $(shell test -f web/package.json && find web internal/api/o
 worker := internal/export/edge/dist/worker.js
 worker_sources := $(shell find edge -type f -not -path '*/node_modules/*' -not -path 'edge/test/*')
 
-.PHONY: help needs geo dashboard edge binary build run test test-go test-web test-edge test-browser lint lint-go lint-shell lint-web bench bench-edge crash sim engines fmt clean
+.PHONY: help needs geo dashboard edge binary build run test test-go test-web test-edge test-browser lint lint-go lint-shell lint-web bench bench-edge bench-cluster crash sim engines fmt clean
 
 help: ## Print these targets
 	@echo "Sluice $(VERSION). Targets:"
@@ -41,6 +41,12 @@ bench: build ## Measure what the project promises, beside nginx; prints a table
 
 bench-edge: edge ## Measure a visit in Cloudflare's runtime beside the few lines that most begin with
 	@cd edge && node bench.js
+
+bench-cluster: binary engines ## Measure shippers, collectors, links through Redis and what a cluster costs a redirect (10 minutes)
+	GOMAXPROCS=1 taskset -c 0 go test -run - -bench Shipper -benchtime 1000000x -count 3 ./test/bench
+	go test -run - -bench 'Collector/.*/10240' -benchtime 2000000x ./test/bench
+	SLUICE_BIN=$(CURDIR)/bin/sluice go test -run - -bench 'ClusterRedirect|Propagation|NewNode' -benchtime 1x -timeout 30m ./test/bench
+	go test -run - -bench ClickHouseBytes -benchtime 5000000x -timeout 30m ./test/bench
 
 crash: binary ## Kill the server under load 100 times and account for every click
 	SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_CRASH_ROUNDS=$${SLUICE_CRASH_ROUNDS:-100} go test ./test/crash -count=1 -v -timeout 30m
