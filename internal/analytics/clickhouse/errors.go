@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
@@ -67,6 +68,9 @@ func (e *Engine) explain(ctx context.Context, err error) error {
 		if slices.Contains(h.codes, code) {
 			return fmt.Errorf("analytics: %s: %s: %w", e.place, h.hint, err)
 		}
+	}
+	if errors.Is(err, io.EOF) && strings.Contains(err.Error(), "handshake") { // as old servers do without a word
+		return fmt.Errorf("analytics: %s: the server ended the conversation at its beginning; its log says why: the user may have no right to the database, or the port may want TLS: %w", e.place, err)
 	}
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, clickhouse.ErrAcquireConnTimeout) {

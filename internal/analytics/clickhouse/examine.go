@@ -148,8 +148,7 @@ func (e *Engine) examineRights(ctx context.Context, find func(bool, string, stri
 		err := e.execWith(ctx, try.settings, try.statement)
 		switch codeOf(err) {
 		case codeAccessDenied, codeReadonly, codeNoDatabaseAccess, codeUnknownSetting, 452:
-			explained := findingOf(e.explain(ctx, err))
-			find(true, explained.Mend, "the user may not do what Sluice has to: %s", explained.Problem)
+			find(true, findingOf(e.explain(ctx, err)).Mend, "the user may not do what Sluice has to: %v", err)
 			return nil
 		}
 		if err != nil {

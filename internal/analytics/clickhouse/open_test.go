@@ -224,3 +224,21 @@ func TestDefinitionsAreUnderstood(t *testing.T) {
 		}
 	}
 }
+
+func TestAReportThatIsTooLargeIsRefused(t *testing.T) {
+	o := options(t)
+	o.ReportMemory = 1 << 20
+	e := quiet(t, o)
+	rows := some(0, 50_000)
+	for i := range rows {
+		rows[i].Page, rows[i].Referrer = rows[i].ID.String(), rows[i].Visitor.String()
+	}
+	store(t, e, "", "1", rows)
+	_, err := e.Report(context.Background(), analytics.Query{By: []analytics.Dimension{analytics.ByPage}})
+	if err == nil || !strings.Contains(err.Error(), "ask for less time") {
+		t.Errorf("a report of 50,000 groups in a megabyte: %v", err)
+	}
+	store(t, e, "1", "2", some(50_000, 1)) // collectors go on
+	o.ReportMemory = 0
+	wantClicks(t, quiet(t, o), 50_001)
+}
