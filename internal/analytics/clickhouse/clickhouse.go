@@ -363,6 +363,9 @@ func (e *Engine) Stats(ctx context.Context) (analytics.Stats, error) {
 		}
 		err = e.scan(ctx, fmt.Sprintf("SELECT sum(bytes_on_disk) FROM %s WHERE active AND database = '%s'", parts, e.tables.database), &size)
 		s.Bytes = int64(size)
+		if codeOf(err) == codeAccessDenied { // Examine says so
+			err = nil
+		}
 	}
 	return s, e.explain(ctx, err)
 }
