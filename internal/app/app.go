@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
 	"github.com/sluicehq/sluice/internal/config"
 )
@@ -69,6 +70,7 @@ type App struct {
 	shippingTrouble   atomic.Pointer[string] // why it cannot be opened
 	neighbours        atomic.Pointer[neighbours]
 	neighboursTrouble atomic.Pointer[string]
+	findings          atomic.Pointer[[]affiliate.Finding] // of the servers under the rooms
 
 	background context.Context // of what runs by itself
 	end        context.CancelFunc
@@ -159,6 +161,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.isShared() {
 		a.running.Go(func() { a.keepNeighbours(a.background) })
 	}
+	a.running.Go(func() { a.keepExamining(a.background) })
 	go func() {
 		defer close(officeDone)
 		if a.hasOffice() || a.collects() {

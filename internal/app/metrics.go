@@ -47,6 +47,11 @@ func (a *App) reading() metrics.Reading {
 	if a.hasOffice() || a.collects() {
 		r.Office, r.Intake = a.officeReading(), a.intakeReading()
 	}
+	if s, ok := a.shipped(); ok {
+		r.Shipper = &metrics.Shipper{Sent: s.Sent, Marked: s.Marked, Retries: s.Retries,
+			WaitingRecords: s.Lag.Records, WaitingBytes: s.Lag.Bytes, LagSeconds: s.LagSeconds}
+	}
+	r.Links = a.linksReading()
 	if free, size, ok := a.disk(); ok {
 		r.Disk = &metrics.Disk{Free: free, Size: size}
 	}
@@ -104,7 +109,27 @@ func (a *App) officeReading() *metrics.Office {
 	m.CatalogSeq = a.ops.catalogSeq.Load()
 	if s, ok := a.collected(); ok {
 		m.Stored, m.SetAside, m.Duplicates, m.Retries = s.Stored, s.SetAside, s.Duplicates, s.Retries
+		m.Expired, m.Sources = s.Lost, s.Sources
 		m.WaitingRecords, m.WaitingBytes, m.LagSeconds = s.Lag.Records, s.Lag.Bytes, s.LagSeconds
 	}
+	return m
+}
+
+func (a *App) linksReading() *metrics.Links {
+	n := a.neighbours.Load()
+	if n == nil {
+		return nil
+	}
+	m := &metrics.Links{}
+	if n.follower != nil {
+		s := n.follower.Stats()
+		m.Head, m.Steps, m.Snapshots = s.Head, s.Applied, s.Installed
+	} else if sender := n.sender.Load(); sender != nil {
+		s := sender.Stats()
+		m.Head, m.Steps, m.Snapshots = s.Head, s.Sent, s.Snapshots
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	m.Nodes, m.Skew = len(n.nodes), n.skew
 	return m
 }

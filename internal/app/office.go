@@ -63,6 +63,10 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 			err = errors.Join(err, o.close())
 		}
 	}()
+	// What is imported stands here for a while, wherever the store is.
+	if err := os.MkdirAll(a.folder.at("store"), 0o700); err != nil {
+		return a.folder.unwritable(err)
+	}
 	if err := a.openControl(ctx, o); err != nil {
 		return err
 	}

@@ -47,7 +47,8 @@ func (o *Options) engineNames() []string {
 // after an error.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{Options: o}
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+	// PostgreSQL is run by a user of its own, who must get through.
+	if err := errors.Join(os.MkdirAll(o.Dir, 0o755), os.Chmod(o.Dir, 0o755)); err != nil {
 		return c, err
 	}
 	if err := c.Engines("start", o.engineNames()...); err != nil {
