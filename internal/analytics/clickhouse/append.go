@@ -129,10 +129,11 @@ func (e *Engine) check(ctx context.Context, s *source, n *entry, rows []Row) ([]
 		}
 		s.outlasted = n.number - 1
 	}
-	if len(rows) == 0 || !slices.ContainsFunc(loose, func(l entry) bool { return overlap(l.runs, n.runs) }) {
+	loose = slices.DeleteFunc(loose, func(l entry) bool { return !overlap(l.runs, n.runs) })
+	if len(loose) == 0 {
 		return rows, nil
 	}
-	e.mend.soon()
+	e.mend.suspect(loose...)
 	return e.missing(ctx, rows)
 }
 
@@ -239,7 +240,7 @@ func (e *Engine) finish(ctx context.Context, n *entry, rows []Row) error {
 	case !at.finished:
 		return errOvertaken
 	case at.top > n.number: // by one who has not seen that we finished, where replicas lag
-		e.mend.suspect(n)
+		e.mend.suspect(*n)
 	}
 	return nil
 }

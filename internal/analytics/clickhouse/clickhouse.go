@@ -198,7 +198,7 @@ func connect(ctx context.Context, o Options) (*Engine, error) {
 		readers: make(chan struct{}, o.Readers), writers: make(chan struct{}, writersMax),
 		sources: map[string]*source{},
 	}
-	e.names.known = map[int64]naming{}
+	e.names.known, e.mend.suspects = map[int64]naming{}, map[looseKey]entry{}
 	if err := e.dial(ctx, *c); err != nil {
 		if e.conn != nil {
 			err = errors.Join(err, e.conn.Close())
