@@ -210,24 +210,37 @@ func shared(t *testing.T, n int, readers ...queue.Queue) {
 	})
 }
 
-// share has readers join one after the other while records are sent: none is read twice,
-// which means that no source was left with a batch that was not stored.
+// share has readers join one after the other while records are sent, and storing takes a
+// while: none is read twice, which means that no source moves before what was taken from
+// it is stored.
 func share(t *testing.T, open func(*testing.T, Setup) Broker) {
 	b := open(t, Setup{Partitions: 6})
 	p := b.producer(t, &Link{})
 	v := newVault()
+	v.storing = 700 * time.Millisecond
+	sent, enough := 0, make(chan struct{})
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for {
+			send(t, p, sent, sent+10)
+			sent += 10
+			select {
+			case <-enough:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
 	var readers []queue.Queue
-	for n := range 3 {
+	for range 3 {
 		q := b.queue(t, &Link{})
 		readers = append(readers, q)
 		defer collect(t, q, v)()
-		for i := range 20 {
-			send(t, p, n*1000+i*50, n*1000+i*50+50)
-			time.Sleep(5 * time.Millisecond)
-		}
 		shared(t, 6, readers...)
 	}
-	eventually(t, 30*time.Second, func() error { return v.holds(3000) })
+	close(enough)
+	sender.Wait()
+	eventually(t, 30*time.Second, func() error { return v.holds(sent) })
 	if n := v.refusals(); n > 0 {
 		t.Errorf("%d batches were read by two readers", n)
 	}
