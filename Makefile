@@ -20,7 +20,7 @@ dashboard_sources := $(shell test -f web/package.json && find web internal/api/o
 worker := internal/export/edge/dist/worker.js
 worker_sources := $(shell find edge -type f -not -path '*/node_modules/*' -not -path 'edge/test/*')
 
-.PHONY: help needs geo dashboard edge binary build run test test-go test-web test-edge test-browser lint lint-go lint-shell lint-web bench bench-edge crash sim fmt clean
+.PHONY: help needs geo dashboard edge binary build run test test-go test-web test-edge test-browser lint lint-go lint-shell lint-web bench bench-edge crash sim engines fmt clean
 
 help: ## Print these targets
 	@echo "Sluice $(VERSION). Targets:"
@@ -52,6 +52,9 @@ test-browser: build ## Use the dashboard in a real browser, and walk from a clic
 	@scripts/needs-chromium.sh
 	@go build -o bin/walk ./test/walk
 	@cd web && SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_WALK=$(CURDIR)/bin/walk npm run --silent test:browser
+
+engines: ## Start Redis, RabbitMQ, Kafka, PostgreSQL and ClickHouse on loopback for the tests; scripts/engines.sh stop ends them
+	@scripts/engines.sh start
 
 fmt: ## Format the Go sources
 	gofmt -w cmd internal test scripts
@@ -92,7 +95,7 @@ binary: needs geo dashboard edge
 	@go build -ldflags "-X main.release=$(VERSION)" -o bin/sluice ./cmd/sluice
 
 lint-shell:
-	@for script in .ci/run scripts/*.sh; do bash -n "$$script" || exit 1; done
+	@for script in .ci/run scripts/*.sh scripts/engines/*.sh; do bash -n "$$script" || exit 1; done
 
 lint-go: geo dashboard
 	@scripts/lint-go.sh

@@ -14,5 +14,10 @@ export SLUICE_CRASH_ROUNDS=${SLUICE_CRASH_ROUNDS:-10}
 scripts/needs-xmllint.sh
 scripts/needs-nginx.sh
 go build -o bin/testreport ./scripts/testreport
+# Servers that run already are somebody's, and stay.
+if scripts/engines.sh status | grep -q stopped; then
+	trap 'scripts/engines.sh stop' EXIT
+	scripts/engines.sh start
+fi
 # go vet has been run by the linters.
 go test -race -vet=off -timeout 8m -json "${@:-./...}" | bin/testreport

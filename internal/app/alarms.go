@@ -22,7 +22,8 @@ type operations struct {
 	secure atomic.Pointer[secureDoor]
 	alarms alarms
 
-	catalogSeq atomic.Int64 // as it was read last
+	catalogSeq atomic.Int64           // as it was read last
+	admin      atomic.Pointer[string] // address of that door
 }
 
 // The alarms, most urgent first. Their names are labels of a metric and a promise.
@@ -35,9 +36,12 @@ const (
 	alarmOffice      = "office_closed"
 	alarmCertificate = "certificate"
 	alarmSecrets     = "webhook_secrets"
+	alarmShipping    = "clicks_not_sent"
+	alarmBroker      = "clicks_expired"
+	alarmNeighbours  = "links_not_shared"
 )
 
-var alarmNames = []string{alarmLost, alarmSpace, alarmSync, alarmDisk, alarmReports, alarmOffice, alarmCertificate, alarmSecrets}
+var alarmNames = []string{alarmLost, alarmSpace, alarmSync, alarmDisk, alarmBroker, alarmReports, alarmShipping, alarmNeighbours, alarmOffice, alarmCertificate, alarmSecrets}
 
 // lossLasts is how long after the last lost click the alarm stays, so that nobody
 // misses a loss that came and went.
@@ -151,7 +155,7 @@ func (a *App) conditions(now time.Time, lost int64, lostAt time.Time) []conditio
 		{name: alarmSync, raised: sync != "",
 			what:   "the journal does not reach the disk, a loss of power could take clicks: " + sync,
 			remedy: "look at the disk (dmesg, smartctl); clicks survive the end of this process meanwhile"},
-		a.diskCondition(), a.reportsCondition(), a.officeCondition(), a.certificateCondition(now), a.sealsCondition(),
+		a.diskCondition(), a.brokerCondition(), a.reportsCondition(), a.shippingCondition(), a.neighboursCondition(), a.officeCondition(), a.certificateCondition(now), a.sealsCondition(),
 	}
 }
 
@@ -208,12 +212,41 @@ func (a *App) disk() (free, size int64, ok bool) {
 
 func (a *App) reportsCondition() condition {
 	c := condition{name: alarmReports, remedy: "look at the disk and at " + a.folder.at("analytics") + "; no click is lost meanwhile, as long as the journal has space"}
-	if o := a.office.get(); o != nil {
-		s := o.collector.Stats()
+	waits := "wait in the journal"
+	if a.config.HasBroker() {
+		waits, c.remedy = "wait in the broker", "look at the server of the reports; no click is lost meanwhile, as long as the broker keeps them (queue.retention)"
+	}
+	if s, ok := a.collected(); ok {
 		c.raised, c.count = s.Trouble != "", s.Lag.Records
-		c.what = "clicks do not reach the reports and wait in the journal: " + s.Trouble
+		c.what = "clicks do not reach the reports and " + waits + ": " + s.Trouble
 	}
 	return c
+}
+
+// brokerCondition says what the broker has removed before it was read. It stays until the
+// process is started anew: those clicks are in no report.
+func (a *App) brokerCondition() condition {
+	s, _ := a.collected()
+	return condition{name: alarmBroker, raised: s.Lost > 0, count: s.Lost,
+		what:   "clicks were removed by the broker before they were read, and are in no report",
+		remedy: "raise queue.retention; look in journal/N/shipped of the nodes, which journal.keep can keep: sluice ingest sends them again"}
+}
+
+func (a *App) shippingCondition() condition {
+	c := condition{name: alarmShipping, what: "clicks do not reach the broker and wait in the journal: " + a.shippingFault(),
+		remedy: "do what it says; they are sent by themselves then, and none is lost as long as the journal has space"}
+	if !a.ships() {
+		return c
+	}
+	s, _ := a.shipped()
+	c.raised, c.count = a.shippingFault() != "", s.Lag.Records
+	return c
+}
+
+func (a *App) neighboursCondition() condition {
+	fault := a.neighboursFault()
+	return condition{name: alarmNeighbours, raised: fault != "", what: "links do not travel between nodes, visitors are served from the table as it is: " + fault,
+		remedy: "do what it says; it is tried again all the time"}
 }
 
 func (a *App) officeCondition() condition {
@@ -221,6 +254,9 @@ func (a *App) officeCondition() condition {
 	if trouble := a.office.trouble.Load(); trouble != nil {
 		c.raised = true
 		c.what = "links cannot be managed and clicks not reported, visitors are served from the saved table: " + *trouble
+		if !a.hasOffice() {
+			c.what = "clicks are not brought into the reports: " + *trouble
+		}
 	}
 	return c
 }

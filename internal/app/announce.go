@@ -15,13 +15,22 @@ const firstUser = "admin"
 func (a *App) announce(ctx context.Context, l *listeners) {
 	admin := "http://" + dialable(l.address("admin"))
 	a.printf("Sluice %s is running. Ctrl-C stops it in good order.\n\n", a.options.Version)
-	a.printf("  links        http://%s/go/NAME\n", a.plane.address(a.config.Listen))
+	if a.answersVisitors() {
+		a.printf("  links        http://%s/go/NAME\n", a.plane.address(a.config.Listen))
+	}
 	if secure := l.address("tls"); secure != "" {
 		a.printf("  over TLS     https://%s/go/NAME\n", dialable(secure))
 	}
 	if !a.hasOffice() {
 		a.printf("  health       %s/healthz\n  data         %s\n\n", admin, a.folder.path)
-		a.printf("This process only answers visitors, from the %d links of the saved table. Their clicks wait in the journal.\n\n", a.plane.tables.Current().Links())
+		switch {
+		case !a.answersVisitors():
+			a.printf("This process brings clicks from the broker into the reports.\n\n")
+		case a.ships():
+			a.printf("This process only answers visitors, from the %d links of its table. Their clicks go to the broker.\n\n", a.plane.tables.Current().Links())
+		default:
+			a.printf("This process only answers visitors, from the %d links of the saved table. Their clicks wait in the journal.\n\n", a.plane.tables.Current().Links())
+		}
 		return
 	}
 	a.printf("  dashboard    %s/\n", admin)

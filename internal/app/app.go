@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/analytics"
@@ -54,11 +55,23 @@ type App struct {
 	folder      *folder
 	plane       *dataPlane
 
-	ops        operations
-	office     officeDoor
-	mailbox    *mailbox
-	intake     *intake            // nil without a back office
-	background context.CancelFunc // ends what the office runs
+	keys *keys
+	seal *keySeal // of what nodes share; nil without a secret
+
+	ops      operations
+	office   officeDoor
+	mailbox  *mailbox
+	intake   *intake  // nil without a back office
+	pipeline *reports // in the role of config.Pipeline
+	reports  atomic.Pointer[reports]
+
+	shipping          atomic.Pointer[shipping]
+	shippingTrouble   atomic.Pointer[string] // why it cannot be opened
+	neighbours        atomic.Pointer[neighbours]
+	neighboursTrouble atomic.Pointer[string]
+
+	background context.Context // of what runs by itself
+	end        context.CancelFunc
 	running    sync.WaitGroup
 }
 
@@ -73,13 +86,11 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if cfg.Role != config.All && cfg.Role != config.Redirect {
-		return nil, fmt.Errorf("role: this version cannot be %q alone yet; set it to %q or %q, or leave it out", cfg.Role, config.All, config.Redirect)
-	}
-	if cfg.Role == config.Redirect && o.Offline {
+	if o.Offline && cfg.Role != config.All {
 		return nil, fmt.Errorf("role: a process that is %q has no back office to work with; set it to %q, or leave it out", cfg.Role, config.All)
 	}
-	a := &App{config: cfg, options: o, started: o.Now(), succession: succession{begun: make(chan struct{})}}
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	a := &App{background: background, end: end, config: cfg, options: o, started: o.Now(), succession: succession{begun: make(chan struct{})}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -92,6 +103,10 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	}
 	if a.folder, err = openFolder(cfg.Data, a.predecessor); err != nil {
 		return nil, err
+	}
+	a.keys = newKeys(a.folder, o.Now)
+	if cfg.Cluster.Secret != "" {
+		a.seal = newKeySeal(cfg.Cluster.Secret)
 	}
 	if a.plane, err = openDataPlane(a); err != nil {
 		return nil, err
@@ -108,7 +123,10 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	if err := a.openOffice(ctx); err != nil {
 		return nil, err
 	}
-	return a, a.office.get().collector.Drain(ctx)
+	if c := a.office.get().reports.collector; c != nil {
+		return a, c.Drain(ctx)
+	}
+	return a, nil
 }
 
 // Handler is the control plane for somebody who may do everything: the command
@@ -117,14 +135,16 @@ func (a *App) Handler() http.Handler { return a.operatorHandler() }
 
 // Analytics is the engine that reports are made from, for filling it with a
 // demonstration. It is open once Build has returned, with Options.Offline.
-func (a *App) Analytics() analytics.Engine { return a.office.get().analytics }
+func (a *App) Analytics() analytics.Engine { return a.office.get().reports.analytics }
 
 // Run serves until the context ends, then stops accepting, lets requests under
 // way finish and brings the last clicks into the reports. The error says why it
 // could not begin, or what could not be finished in time.
 //
 // In the role of config.Redirect there is no back office: visitors are served from
-// the saved table, and their clicks stay in the journal for a later process.
+// the table that is saved or distributed, and their clicks stay in the journal until the
+// broker, or a later process, has them. In that of config.Control no clicks are collected,
+// and in that of config.Pipeline nothing else is done.
 func (a *App) Run(ctx context.Context) error {
 	l, err := a.listen(ctx)
 	if err != nil {
@@ -133,10 +153,16 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.watchAlarms()()
 	officeDone := make(chan struct{})
 	officeContext, stopOffice := context.WithCancel(ctx)
+	if a.ships() {
+		a.running.Go(func() { a.keepShipping(a.background) })
+	}
+	if a.isShared() {
+		a.running.Go(func() { a.keepNeighbours(a.background) })
+	}
 	go func() {
 		defer close(officeDone)
-		if a.hasOffice() {
-			if err := a.keepOpeningOffice(officeContext); err != nil {
+		if a.hasOffice() || a.collects() {
+			if err := a.keepOpening(officeContext); err != nil {
 				l.failed <- err
 			}
 		}
@@ -162,8 +188,14 @@ func (a *App) leave(l *listeners) {
 	l.leave(ctx)
 }
 
-// hasOffice says whether this process manages links and makes reports.
-func (a *App) hasOffice() bool { return a.config.Role == config.All }
+// hasOffice says whether this process manages links and shows reports.
+func (a *App) hasOffice() bool { return a.config.Role == config.All || a.config.Role == config.Control }
+
+// collects says whether this process brings clicks into the reports.
+func (a *App) collects() bool { return a.config.Role == config.All || a.config.Role == config.Pipeline }
+
+// answersVisitors says whether this process redirects.
+func (a *App) answersVisitors() bool { return a.config.Role != config.Pipeline }
 
 // stop is the mirror of the start.
 func (a *App) stop(l *listeners) error {
@@ -171,9 +203,14 @@ func (a *App) stop(l *listeners) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	err := l.shutdown(ctx)
-	if office := a.office.get(); office != nil {
-		if drained := office.collector.Drain(ctx); drained != nil {
+	if r := a.reports.Load(); r != nil && r.collector != nil && !a.config.HasBroker() {
+		if drained := r.collector.Drain(ctx); drained != nil {
 			err = errors.Join(err, fmt.Errorf("the last clicks did not reach the reports within %s; they are safe in the journal and follow at the next start: %w", timeout, drained))
+		}
+	}
+	if s := a.shipping.Load(); s != nil {
+		if drained := s.shipper.Drain(ctx); drained != nil {
+			err = errors.Join(err, fmt.Errorf("the last clicks did not reach the broker within %s; they are safe in the journal and follow at the next start: %w", timeout, drained))
 		}
 	}
 	return err
@@ -183,12 +220,19 @@ func (a *App) stop(l *listeners) error {
 // more than once.
 func (a *App) Close() error {
 	var errs []error
-	if a.background != nil {
-		a.background()
-		a.running.Wait()
-		a.background = nil
+	a.end()
+	a.running.Wait()
+	if s := a.shipping.Swap(nil); s != nil {
+		errs = append(errs, s.close())
 	}
 	errs = append(errs, a.office.close())
+	if a.pipeline != nil {
+		errs = append(errs, a.pipeline.close())
+		a.pipeline = nil
+	}
+	if n := a.neighbours.Swap(nil); n != nil {
+		errs = append(errs, n.distribution.Close())
+	}
 	if a.plane != nil {
 		errs = append(errs, a.plane.close())
 		a.plane = nil

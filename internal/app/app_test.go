@@ -270,12 +270,12 @@ func waitFor(t *testing.T, holds func() bool) {
 	t.Fatal("it did not happen")
 }
 
-// A role that is not there yet is refused, not ignored.
-func TestOtherRolesAreRefused(t *testing.T) {
-	for _, role := range []config.Role{config.Control, config.Pipeline} {
+// A part of the whole cannot do what the command line asks of a data folder.
+func TestOtherRolesAreRefusedOffline(t *testing.T) {
+	for _, role := range []config.Role{config.Redirect, config.Control, config.Pipeline} {
 		cfg := settings(t.TempDir())
 		cfg.Role = role
-		if a, err := Build(t.Context(), cfg, Options{}); err == nil || !strings.Contains(err.Error(), string(role)) {
+		if a, err := Build(t.Context(), cfg, Options{Offline: true}); err == nil || !strings.Contains(err.Error(), string(role)) {
 			t.Errorf("%s: %v", role, err)
 			if a != nil {
 				_ = a.Close()

@@ -1,12 +1,16 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/geo"
 	"github.com/sluicehq/sluice/internal/journal"
@@ -22,6 +26,9 @@ type dataPlane struct {
 	places     *geo.DB
 	redirector *redirect.Redirector
 	bound      atomic.Pointer[string] // address that visitors reach
+
+	ringMu sync.Mutex
+	ring   affiliate.Keyring // of the redirector
 }
 
 func openDataPlane(a *App) (_ *dataPlane, err error) {
@@ -46,19 +53,23 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 	if a.hasOffice() {
 		lanes++
 	}
+	if !a.answersVisitors() {
+		lanes = 0
+	}
 	if p.lanes, err = openLanes(a, lanes); err != nil {
 		return nil, err
 	}
 	if p.places, err = geo.Open(geo.Options{CountryFile: cfg.Geo.CountryFile, ASNFile: cfg.Geo.ASNFile}); err != nil {
 		return nil, err
 	}
-	keys, err := a.folder.keys("cookie")
+	ring, err := a.keys.ring(cookieKeys)
 	if err != nil {
 		return nil, err
 	}
+	p.ring = ring
 	p.redirector = redirect.New(redirect.Options{
 		Table: p.tables.Current,
-		Keys:  keys, Country: p.places.Country, Node: uint16(cfg.Node), Proxies: cfg.TrustedProxies,
+		Keys:  ring, Country: p.places.Country, Node: uint16(cfg.Node), Proxies: cfg.TrustedProxies,
 		Cookie:              redirect.Cookie{Name: cfg.Cookie.Name, TTL: time.Duration(cfg.Cookie.TTL), Insecure: cfg.Cookie.Insecure},
 		IgnorePrivacyGlobal: !cfg.Privacy.HonorGPC, IgnoreDoNotTrack: !cfg.Privacy.HonorDNT,
 		Now: a.options.Now, Logger: a.options.Logger,
@@ -69,6 +80,17 @@ func openDataPlane(a *App) (_ *dataPlane, err error) {
 // others answers visits through net/http.
 func (p *dataPlane) others(cfg *config.Config) http.Handler {
 	return p.redirector.Handler(cfg.CountryHeader, p.lanes[0].record())
+}
+
+// useKeys replaces the keys of visitors' cookies, if they are others.
+func (p *dataPlane) useKeys(ring affiliate.Keyring) {
+	p.ringMu.Lock()
+	defer p.ringMu.Unlock()
+	same := func(a, b affiliate.Key) bool { return a.Number == b.Number && bytes.Equal(a.Secret, b.Secret) }
+	if !slices.EqualFunc(p.ring, ring, same) {
+		p.ring = ring
+		p.redirector.SetKeys(ring)
+	}
 }
 
 // intakeLane is where clicks from elsewhere are put, so that none of them takes the room of a

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,8 +11,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/sluicehq/sluice/internal/affiliate"
 )
 
 // folder is the data folder of one process:
@@ -157,44 +153,4 @@ func (f *folder) close() error {
 		return nil
 	}
 	return f.lock.Close()
-}
-
-// keys reads the keys of a purpose, the newest first, and makes the first one: "cookie"
-// signs visitors' cookies, "postback" what merchants send, "ingest" what edge workers send, "webhook"
-// encrypts the secrets of endpoints. The file has a line for each:
-// its number and 32 bytes in hex.
-func (f *folder) keys(purpose string) (affiliate.Keyring, error) {
-	path := f.at("keys", purpose)
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return f.makeKey(path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the %s keys cannot be read: %w", purpose, err)
-	}
-	var ring affiliate.Keyring
-	for n, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
-		var key affiliate.Key
-		var secret string
-		if _, err := fmt.Sscanf(line, "%d %s", &key.Number, &secret); err != nil {
-			return nil, fmt.Errorf("%s:%d: not a number and a key", path, n+1)
-		}
-		if key.Secret, err = hex.DecodeString(secret); err != nil || len(key.Secret) < 32 {
-			return nil, fmt.Errorf("%s:%d: a key has at least 32 bytes in hex", path, n+1)
-		}
-		ring = append(ring, key)
-	}
-	return ring, nil
-}
-
-func (f *folder) makeKey(path string) (affiliate.Keyring, error) {
-	key := affiliate.Key{Number: 1, Secret: make([]byte, 32)}
-	_, _ = rand.Read(key.Secret) // never fails: the runtime stops the program instead
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, f.unwritable(err)
-	}
-	if err := f.write(path, fmt.Appendf(nil, "%d %s\n", key.Number, hex.EncodeToString(key.Secret)), 0o600); err != nil {
-		return nil, err
-	}
-	return affiliate.Keyring{key}, nil
 }

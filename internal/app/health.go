@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/sluicehq/sluice/internal/api"
-	"github.com/sluicehq/sluice/internal/config"
 )
 
 // handleOperations adds what machines ask to see how the process is doing.
@@ -50,8 +49,15 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	r := readiness{Links: a.plane.tables.Current().Links()}
 	trouble := a.office.trouble.Load()
 	switch {
-	case a.config.Role == config.Redirect:
+	case a.followsLinks():
 		r.OK, r.Office = true, "none"
+		if a.isShared() && a.plane.tables.Current().Seq() == 0 {
+			r.OK, r.Reason = false, "links have not arrived yet"
+		}
+	case !a.hasOffice():
+		if r.OK, r.Office = a.reports.Load() != nil, "none"; !r.OK {
+			r.Reason = "the way from the broker to the reports is not open yet"
+		}
 	case a.office.get() != nil:
 		r.OK, r.Office = true, "open"
 	case trouble == nil:

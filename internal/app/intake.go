@@ -28,7 +28,7 @@ const (
 // the database, as those of postbacks are.
 type intake struct {
 	*ingest.Intake
-	key     []byte
+	keys    *keys
 	timeout time.Duration // of a body
 }
 
@@ -37,11 +37,10 @@ func (a *App) openIntake() error {
 	if !a.hasOffice() {
 		return nil
 	}
-	keys, err := a.folder.keys("ingest")
-	if err != nil {
+	if _, err := a.keys.ring(ingestKeys); err != nil {
 		return err
 	}
-	in := &intake{key: keys[0].Secret, timeout: cmp.Or(a.options.batchPatience, ingestTimeout)}
+	in := &intake{keys: a.keys, timeout: cmp.Or(a.options.batchPatience, ingestTimeout)}
 	in.Intake = ingest.New(ingest.Options{
 		Table: a.plane.tables.Current, Journal: intakeLane{a.plane.intakeLane()}, Anonymous: a.plane.redirector.Anonymous,
 		Keys: func(ctx context.Context, site string, number int) ([]byte, error) {
@@ -55,7 +54,7 @@ func (a *App) openIntake() error {
 
 // Key is api.Ingest's.
 func (in *intake) Key(site string, number int) []byte {
-	h := hmac.New(sha256.New, in.key)
+	h := hmac.New(sha256.New, in.keys.secret(ingestKeys))
 	_, _ = fmt.Fprintf(h, "sluice ingest key\n%s\n%d", site, number)
 	return h.Sum(nil)
 }
@@ -120,8 +119,8 @@ func (a *App) intakeStatus(s *statusReport) {
 	}
 	in := a.intake.Stats()
 	s.Ingest = &api.IngestStatus{Taken: in.Taken, Refused: in.Refused, Lost: in.Lost, Requests: in.Requests, Unsigned: in.Unsigned, Busy: in.Busy, Unstored: in.Unstored, Keys: []api.IngestSender{}}
-	if o := a.office.get(); o != nil {
-		s.Ingest.Duplicates = o.collector.Stats().Duplicates
+	if c, ok := a.collected(); ok {
+		s.Ingest.Duplicates = c.Duplicates
 	}
 	for _, k := range in.Senders {
 		name := fmt.Sprintf("%s.%d", k.Site, k.Number)

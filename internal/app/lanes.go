@@ -39,6 +39,9 @@ func openLanes(a *App, n int) (all lanes, err error) {
 			all = nil
 		}
 	}()
+	if n == 0 {
+		return nil, nil
+	}
 	options, err := a.journalOptions(n)
 	if err != nil {
 		return nil, err

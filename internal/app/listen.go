@@ -77,11 +77,13 @@ func (a *App) listen(ctx context.Context) (_ *listeners, err error) {
 			l.close()
 		}
 	}()
-	if err := a.listenVisitors(l); err != nil {
-		return nil, err
-	}
-	if err := a.openSecureDoor(l); err != nil {
-		return nil, err
+	if a.answersVisitors() {
+		if err := a.listenVisitors(l); err != nil {
+			return nil, err
+		}
+		if err := a.openSecureDoor(l); err != nil {
+			return nil, err
+		}
 	}
 	if err := a.succeed(ctx); err != nil {
 		return nil, err
@@ -90,6 +92,7 @@ func (a *App) listen(ctx context.Context) (_ *listeners, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.ops.admin.Store(new(admin.Addr().String()))
 	l.open(a.httpDoor("admin", a.config.Admin, admin, a.adminHandler()))
 	socket, err := listenSocket(a.folder)
 	if err != nil {
@@ -300,7 +303,7 @@ func (a *App) officeHandler() http.Handler {
 			detail = *t
 		}
 		if !a.hasOffice() {
-			detail = fmt.Sprintf("this process only answers visitors (role: %s); links and reports need one with the role %s on this data folder", config.Redirect, config.All)
+			detail = fmt.Sprintf("this process has no back office (role: %s); links and reports need one with the role %s on this data folder, or %s on another node", a.config.Role, config.All, config.Control)
 		}
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.Header().Set("Retry-After", "2")

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/api"
-	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/metrics"
 )
 
@@ -45,9 +44,14 @@ func (a *App) reading() metrics.Reading {
 	for _, l := range a.lanes() {
 		r.Lanes = append(r.Lanes, a.laneReading(&l))
 	}
-	if a.config.Role != config.Redirect {
+	if a.hasOffice() || a.collects() {
 		r.Office, r.Intake = a.officeReading(), a.intakeReading()
 	}
+	if s, ok := a.shipped(); ok {
+		r.Shipper = &metrics.Shipper{Sent: s.Sent, Marked: s.Marked, Retries: s.Retries,
+			WaitingRecords: s.Lag.Records, WaitingBytes: s.Lag.Bytes, LagSeconds: s.LagSeconds}
+	}
+	r.Links = a.linksReading()
 	if free, size, ok := a.disk(); ok {
 		r.Disk = &metrics.Disk{Free: free, Size: size}
 	}
@@ -94,16 +98,38 @@ func (a *App) laneReading(l *laneStats) metrics.Lane {
 const catalogPatience = time.Second
 
 func (a *App) officeReading() *metrics.Office {
-	o := a.office.get()
-	if o == nil {
-		return &metrics.Office{}
+	m := &metrics.Office{Open: a.office.get() != nil || a.reports.Load() != nil}
+	if o := a.office.get(); o != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), catalogPatience)
+		defer cancel()
+		if seq, err := o.catalog.LastSeq(ctx); err == nil {
+			a.ops.catalogSeq.Store(seq)
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), catalogPatience)
-	defer cancel()
-	if seq, err := o.catalog.LastSeq(ctx); err == nil {
-		a.ops.catalogSeq.Store(seq)
+	m.CatalogSeq = a.ops.catalogSeq.Load()
+	if s, ok := a.collected(); ok {
+		m.Stored, m.SetAside, m.Duplicates, m.Retries = s.Stored, s.SetAside, s.Duplicates, s.Retries
+		m.Expired, m.Sources = s.Lost, s.Sources
+		m.WaitingRecords, m.WaitingBytes, m.LagSeconds = s.Lag.Records, s.Lag.Bytes, s.LagSeconds
 	}
-	s := o.collector.Stats()
-	return &metrics.Office{Open: true, CatalogSeq: a.ops.catalogSeq.Load(), Stored: s.Stored, SetAside: s.SetAside, Duplicates: s.Duplicates, Retries: s.Retries,
-		WaitingRecords: s.Lag.Records, WaitingBytes: s.Lag.Bytes, LagSeconds: s.LagSeconds}
+	return m
+}
+
+func (a *App) linksReading() *metrics.Links {
+	n := a.neighbours.Load()
+	if n == nil {
+		return nil
+	}
+	m := &metrics.Links{}
+	if n.follower != nil {
+		s := n.follower.Stats()
+		m.Head, m.Steps, m.Snapshots = s.Head, s.Applied, s.Installed
+	} else if sender := n.sender.Load(); sender != nil {
+		s := sender.Stats()
+		m.Head, m.Steps, m.Snapshots = s.Head, s.Sent, s.Snapshots
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	m.Nodes, m.Skew = len(n.nodes), n.skew
+	return m
 }

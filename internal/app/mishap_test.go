@@ -55,8 +55,8 @@ func TestClockThatStepsBack(t *testing.T) {
 		p.call("GET", "/api/v1/reports/clicks?by=link&since=7d", "", &report)
 		return report.Totals["clicks"] >= float64(clicks)-25 // those of the future are not in it
 	})
-	waitFor(t, func() bool { return a.office.get().collector.Stats().Lag.Bytes == 0 })
-	stats, err := a.office.get().analytics.Stats(t.Context())
+	waitFor(t, func() bool { return a.office.get().reports.collector.Stats().Lag.Bytes == 0 })
+	stats, err := a.office.get().reports.analytics.Stats(t.Context())
 	if err != nil || stats.Clicks != int64(clicks) {
 		t.Errorf("%d clicks are stored, %d were made: %v", stats.Clicks, clicks, err)
 	}
@@ -92,14 +92,14 @@ func TestJournalFolderDeleted(t *testing.T) {
 	waitFor(t, func() bool {
 		click()
 		time.Sleep(20 * time.Millisecond)
-		clicks, err := p.app.office.get().analytics.Stats(t.Context())
+		clicks, err := p.app.office.get().reports.analytics.Stats(t.Context())
 		return err == nil && clicks.Clicks > 1
 	})
 	waitFor(t, func() bool {
-		stored, err := p.app.office.get().analytics.Stats(t.Context())
+		stored, err := p.app.office.get().reports.analytics.Stats(t.Context())
 		return err == nil && stored.Clicks+p.app.lostClicks() >= int64(made)
 	})
-	stored, err := p.app.office.get().analytics.Stats(t.Context())
+	stored, err := p.app.office.get().reports.analytics.Stats(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

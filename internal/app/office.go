@@ -10,25 +10,18 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/account"
 	"github.com/sluicehq/sluice/internal/affiliate"
-	"github.com/sluicehq/sluice/internal/analytics"
-	"github.com/sluicehq/sluice/internal/analytics/duckdb"
 	"github.com/sluicehq/sluice/internal/api"
 	"github.com/sluicehq/sluice/internal/catalog"
-	"github.com/sluicehq/sluice/internal/journal"
-	"github.com/sluicehq/sluice/internal/pipeline"
 	"github.com/sluicehq/sluice/internal/queue"
-	"github.com/sluicehq/sluice/internal/queue/inproc"
 	"github.com/sluicehq/sluice/internal/settlement"
 	"github.com/sluicehq/sluice/internal/store"
-	"github.com/sluicehq/sluice/internal/store/sqlite"
-	"github.com/sluicehq/sluice/internal/useragent"
 	"github.com/sluicehq/sluice/internal/webhook"
 )
 
@@ -41,10 +34,7 @@ type office struct {
 	books     *settlement.Office
 	courier   *webhook.Courier
 	seals     *webhook.Seals
-	analytics analytics.Engine
-	left      lanes // of an earlier process
-	queue     queue.Queue
-	collector *pipeline.Collector
+	reports   *reports
 	handler   http.Handler
 }
 
@@ -64,21 +54,23 @@ func (d *officeDoor) close() error {
 	return o.close()
 }
 
-// openOffice opens everything, or nothing, and starts the collector.
+// openOffice opens everything, or nothing, and begins what runs by itself.
 func (a *App) openOffice(ctx context.Context) (err error) {
-	o := &office{publisher: &publisher{tables: a.plane.tables, logger: a.options.Logger}}
+	o := &office{publisher: &publisher{tables: a.plane.tables, logger: a.options.Logger, shared: a.config.IsShared(),
+		poke: make(chan struct{}, 1), done: a.linksChanged}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.close())
 		}
 	}()
+	// What is imported stands here for a while, wherever the store is.
+	if err := os.MkdirAll(a.folder.at("store"), 0o700); err != nil {
+		return a.folder.unwritable(err)
+	}
 	if err := a.openControl(ctx, o); err != nil {
 		return err
 	}
-	if err := a.openPipeline(o); err != nil {
-		return err
-	}
-	if err := o.collector.Open(ctx); err != nil {
+	if o.reports, err = a.openReports(ctx); err != nil {
 		return err
 	}
 	a.openBooks(o)
@@ -87,30 +79,43 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 	}
 	a.openCourier(o)
 	o.handler = api.New(api.Options{
-		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.analytics, Office: o.books, Webhooks: a.webhookDesk(o), Mailbox: a.mailbox, Ingest: a.intake,
+		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.reports.analytics, Office: o.books, Webhooks: a.webhookDesk(o), Mailbox: a.mailbox, Ingest: a.intake,
 		Status: a.status, PublicURL: a.publicURL, Followed: o.publisher.followed, TempDir: a.folder.at("store"),
 		ImportBytesMax: int64(a.config.Limits.ImportBytes),
 		Now:            a.options.Now, Logger: a.options.Logger, Version: a.options.Version,
 	})
 	a.office.open.Store(o)
+	a.reports.Store(o.reports)
 	a.office.trouble.Store(nil)
-	background, cancel := context.WithCancel(context.Background())
-	a.background = cancel
-	a.running.Go(func() { o.collector.Run(background) })
-	a.running.Go(func() { o.runBooks(background, a) })
-	a.running.Go(func() { _ = o.courier.Run(background) }) // nil: it ends with the context
+	a.runOffice(o)
 	return nil
 }
 
+// runOffice does what goes on by itself. What one process does for all that share the store is
+// done by whoever holds the lease.
+func (a *App) runOffice(o *office) {
+	a.running.Go(func() { o.reports.run(a.background) })
+	chores := func(ctx context.Context) {
+		var all sync.WaitGroup
+		all.Go(func() { o.runBooks(ctx, a) })
+		all.Go(func() { _ = o.courier.Run(ctx) }) // nil: it ends with the context
+		all.Wait()
+	}
+	if !a.config.IsShared() {
+		a.running.Go(func() { chores(a.background) })
+		return
+	}
+	a.running.Go(func() { o.publisher.tail(a.background, o.store) })
+	a.running.Go(func() { newLeaseholder(o.store, a.options.Now, a.options.Logger).run(a.background, chores) })
+}
+
 func (a *App) openControl(ctx context.Context, o *office) (err error) {
-	if err := a.expectStore(); err != nil {
+	if o.store, err = a.openStore(ctx); err != nil {
 		return err
 	}
-	db, err := sqlite.Open(ctx, sqlite.Options{Path: a.storePath(), Logger: a.options.Logger})
-	if err != nil {
+	if err := a.shareKeys(ctx, o.store); err != nil {
 		return err
 	}
-	o.store = db
 	if o.catalog, err = catalog.Open(ctx, catalog.Options{Store: o.store, Publisher: o.publisher, Now: a.options.Now, Logger: a.options.Logger}); err != nil {
 		return err
 	}
@@ -133,38 +138,6 @@ func (a *App) expectStore() error {
 	return nil
 }
 
-func (a *App) openPipeline(o *office) error {
-	if err := os.MkdirAll(a.folder.at("analytics"), 0o700); err != nil {
-		return a.folder.unwritable(err)
-	}
-	engine, err := duckdb.Open(duckdb.Options{
-		Path: a.folder.at("analytics", "clicks.duckdb"), MemoryLimit: fmt.Sprintf("%dMiB", int64(a.config.Analytics.MemoryLimit)>>20),
-		Threads: a.config.Analytics.Threads, Logger: a.options.Logger, Now: a.options.Now,
-	})
-	if err != nil {
-		return err
-	}
-	o.analytics = engine
-	if o.left, err = a.adoptLanes(); err != nil {
-		return err
-	}
-	journals := map[string]*journal.Journal{}
-	for _, l := range slices.Concat(a.plane.lanes, o.left) {
-		journals[a.sourceName(l.number)] = l.journal
-	}
-	o.queue = inproc.Open(journals, a.options.Logger)
-	o.collector = pipeline.New(pipeline.Options{
-		Queue: o.queue, Analytics: o.analytics, SetAside: a.setAside,
-		Enrich: &pipeline.Enricher{Places: a.plane.places, Agents: useragent.NewParser(useragent.Options{}),
-			Addresses: pipeline.Addresses(a.config.Privacy.StoreIP)},
-		Niceness: collectorNiceness, Now: a.options.Now, Logger: a.options.Logger,
-	})
-	return nil
-}
-
-// collectorNiceness lets visitors go before a backlog of clicks.
-const collectorNiceness = 10
-
 // setAside appends a record that nobody can read to a file of its own.
 func (a *App) setAside(p queue.Poison) error {
 	if err := os.MkdirAll(a.folder.at("set-aside"), 0o700); err != nil {
@@ -183,27 +156,40 @@ func (a *App) setAside(p queue.Poison) error {
 	return errors.Join(err, f.Close())
 }
 
-// keepOpeningOffice tries until the office is open or the context ends. While the
-// table has no links there is nobody to serve meanwhile: then the first failure
-// is final.
-func (a *App) keepOpeningOffice(ctx context.Context) error {
+// keepOpening tries until the office, or in the role of config.Pipeline the reports, are open or
+// the context ends. While the table has no links and everything is on this machine, there is
+// nobody to serve and nothing to wait for meanwhile: then the first failure is final.
+func (a *App) keepOpening(ctx context.Context) error {
+	open, what := a.openOffice, "links cannot be managed and clicks not reported for now; visitors are served from the saved table and recorded"
+	if !a.hasOffice() {
+		open, what = a.openPipeline, "clicks are not brought into the reports for now; the broker keeps them"
+	}
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		err := a.openOffice(ctx)
+		err := open(ctx)
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
-		if a.plane.tables.Current().Links() == 0 {
+		if a.plane.tables.Current().Links() == 0 && !a.config.HasBroker() && !a.config.IsShared() {
 			return err
 		}
 		text := err.Error()
 		a.office.trouble.Store(&text)
-		a.options.Logger.Error("links cannot be managed and clicks not reported for now; visitors are served from the saved table and recorded",
-			"reason", err, "next try in", wait)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
+		a.options.Logger.Error(what, "reason", err, "next try in", wait)
+		sleep(ctx, wait)
 	}
+}
+
+// openPipeline collects without an office.
+func (a *App) openPipeline(ctx context.Context) error {
+	r, err := a.openReports(ctx)
+	if err != nil {
+		return err
+	}
+	a.pipeline = r
+	a.reports.Store(r)
+	a.office.trouble.Store(nil)
+	a.running.Go(func() { r.run(a.background) })
+	return nil
 }
 
 func (o *office) close() error {
@@ -212,15 +198,8 @@ func (o *office) close() error {
 	if o.books != nil {
 		o.books.Close()
 	}
-	if o.collector != nil {
-		errs = append(errs, o.collector.Close())
-	}
-	if o.queue != nil {
-		errs = append(errs, o.queue.Close())
-	}
-	errs = append(errs, o.left.close())
-	if o.analytics != nil {
-		errs = append(errs, o.analytics.Close())
+	if o.reports != nil {
+		errs = append(errs, o.reports.close())
 	}
 	if o.store != nil {
 		errs = append(errs, o.store.Close())

@@ -43,7 +43,7 @@ func (outgoing) Payout(w store.Writer, p ledger.Payout) error {
 // openSeals reads the key that encrypts endpoints' secrets, and encrypts those that an earlier
 // version has left in the clear. Without the key the office opens all the same.
 func (a *App) openSeals(ctx context.Context, o *office) error {
-	ring, err := a.folder.keys("webhook")
+	ring, err := a.keys.ring(webhookKeys)
 	o.seals = webhook.NewSeals(a.folder.at("keys", "webhook"), ring, err)
 	changed, err := webhook.SealStored(ctx, o.store, o.seals)
 	if err == nil && changed > 0 {

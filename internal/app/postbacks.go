@@ -66,16 +66,14 @@ func (a *App) otherPaths() []string {
 // database can sign.
 type mailbox struct {
 	app    *App
-	key    []byte
 	nonces nonces
 }
 
 func (a *App) openMailbox() error {
-	keys, err := a.folder.keys("postback")
-	if err != nil {
+	if _, err := a.keys.ring(postbackKeys); err != nil {
 		return err
 	}
-	a.mailbox = &mailbox{app: a, key: keys[0].Secret, nonces: nonces{now: a.options.Now}}
+	a.mailbox = &mailbox{app: a, nonces: nonces{now: a.options.Now}}
 	return nil
 }
 
@@ -98,7 +96,7 @@ func (m *mailbox) token(kind string, p *affiliate.Program) string {
 }
 
 func (m *mailbox) derive(purpose, program string, version int) [sha256.Size]byte {
-	h := hmac.New(sha256.New, m.key)
+	h := hmac.New(sha256.New, m.app.keys.secret(postbackKeys))
 	_, _ = fmt.Fprintf(h, "sluice postback %s\n%s\n%d", purpose, program, version)
 	return [sha256.Size]byte(h.Sum(nil))
 }
@@ -181,7 +179,7 @@ const dueEvery = 2 * time.Second
 
 // openBooks begins to keep the books.
 func (a *App) openBooks(o *office) {
-	o.books = settlement.Open(settlement.Options{Store: o.store, Clicks: o.analytics, Now: a.options.Now, Random: rand.Uint64, Outgoing: outgoing{}, Logger: a.options.Logger})
+	o.books = settlement.Open(settlement.Options{Store: o.store, Clicks: o.reports.analytics, Now: a.options.Now, Random: rand.Uint64, Outgoing: outgoing{}, Logger: a.options.Logger})
 }
 
 // runBooks does what falls due until the context ends.

@@ -14,10 +14,15 @@ import (
 	"github.com/sluicehq/sluice/internal/routing"
 )
 
-// publisher brings the catalog's changes into the routing table.
+// publisher brings the catalog's changes into the routing table: those of this process as
+// they are made, or, where other processes write to the store as well, those of all of
+// them as it reads them there (see tail).
 type publisher struct {
 	tables *routing.Holder
 	logger *slog.Logger
+	shared bool          // there is a tail
+	poke   chan struct{} // wakes the tail
+	done   func()        // called after the table has changed
 
 	mu         sync.Mutex
 	catalog    *catalog.Catalog // set once it is open
@@ -30,6 +35,15 @@ type publisher struct {
 // Publish applies changes at once. A change that cannot be applied leads to a
 // rebuild: the catalog is right, whatever the table thinks.
 func (p *publisher) Publish(changes []catalog.Change) {
+	if p.shared {
+		p.wake()
+		return
+	}
+	p.publish(changes)
+	p.done()
+}
+
+func (p *publisher) publish(changes []catalog.Change) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next := make([]routing.Change, 0, len(changes))
@@ -74,6 +88,7 @@ func (p *publisher) rebuildSoon(why error) {
 		if err := p.rebuild(context.Background()); err != nil {
 			p.logger.Error("the routing table could not be built; visitors are served from the one before", "reason", err)
 		}
+		p.done()
 	})
 }
 
@@ -164,7 +179,7 @@ func (p *publisher) followed(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if !p.busy() && p.tables.Current().Seq() < last {
+		if !p.shared && !p.busy() && p.tables.Current().Seq() < last {
 			return affiliate.Errorf(affiliate.Unavailable, "the links are stored, but redirects do not follow them yet; the server's log says why")
 		}
 	}

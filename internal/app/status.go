@@ -87,16 +87,19 @@ func (a *App) officeStatus(ctx context.Context, s *statusReport) {
 	if seq, err := o.catalog.LastSeq(ctx); err == nil {
 		s.CatalogSeq = seq
 	}
-	p := o.collector.Stats()
+	if stats, err := o.reports.analytics.Stats(ctx); err == nil {
+		s.Analytics = &stats
+	}
+	p, ok := a.collected()
+	if !ok {
+		return
+	}
 	s.Pipeline = &api.PipelineStatus{Records: p.Lag.Records, Bytes: p.Lag.Bytes, Seconds: p.LagSeconds}
 	if p.Trouble == "" && p.LagSeconds > lagSecondsMax { // else it is an alarm
 		s.warn(fmt.Sprintf("reports are %.0f s behind", p.LagSeconds), "", "they catch up by themselves; if this lasts, the machine is too slow for its clicks")
 	}
 	if p.SetAside > 0 {
 		s.warn(fmt.Sprintf("%d click records could not be read and were set aside", p.SetAside), a.folder.at("set-aside"), "keep the file and report it")
-	}
-	if stats, err := o.analytics.Stats(ctx); err == nil {
-		s.Analytics = &stats
 	}
 }
 

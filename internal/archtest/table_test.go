@@ -69,6 +69,8 @@ var rooms = []room{
 	{pkg: "export/*", may: []string{ownRoom, "affiliate", "routing"}, why: "an engine never knows another engine"},
 
 	// Work.
+	{pkg: "replication", may: []string{"affiliate", "distribution", "routing"}, std: []string{"os", "net", "net/http", "database/sql"},
+		why: "tables are kept equal over a contract, whatever carries them and wherever the truth is read"},
 	{pkg: "redirect", may: []string{"affiliate", "routing", "fraud", "journal", "geo", "useragent"}, std: []string{"database/sql"},
 		why: "visitors are answered while every service is down"},
 	{pkg: "certificate", std: []string{"database/sql"},
@@ -143,7 +145,7 @@ var nevers = []struct {
 	{"routing", []string{"net/http"}, "the event loop and net/http share one decision code"},
 	{"catalog", []string{"redirect", "pipeline", "analytics"}, "links can be edited where no redirect runs"},
 	{"pipeline", []string{"store", "catalog", "api", "redirect"}, "clicks reach the reports while the control plane is down"},
-	{"api", []string{"github.com/duckdb/", "github.com/mattn/go-sqlite3"}, "engines translate their library at their own door"},
+	{"api", []string{"github.com/duckdb/", "github.com/ClickHouse/", "github.com/mattn/go-sqlite3"}, "engines translate their library at their own door"},
 }
 
 // libraries gives each library outside the standard one its home. A library
@@ -156,7 +158,10 @@ var libraries = []struct {
 }{
 	{"github.com/duckdb/duckdb-go", []string{"analytics/duckdb", "analytics/analyticstest"}, nil,
 		"DuckDB is one engine of reports; the suite reads every engine's Parquet with it"},
+	{"github.com/ClickHouse/clickhouse-go", []string{"analytics/clickhouse"}, nil, "ClickHouse is one engine of reports"},
+	{"github.com/parquet-go/parquet-go", []string{"analytics/clickhouse"}, nil, "an engine whose server writes no Parquet for us writes it itself"},
 	{"github.com/mattn/go-sqlite3", []string{"store/sqlite"}, nil, "SQLite is one engine of the store"},
+	{"github.com/jackc/pgx", []string{"store/postgres"}, nil, "PostgreSQL is one engine of the store"},
 	{"github.com/danielgtaylor/huma", []string{"api"}, nil, "the API's framework stays behind the API's door"},
 	{"github.com/spf13/cobra", []string{"cmd"}, nil, "only the command line has verbs"},
 	{"github.com/spf13/pflag", []string{"cmd"}, nil, "only the command line has flags"},
@@ -171,7 +176,8 @@ var libraries = []struct {
 	{"github.com/prometheus/client_golang", []string{"metrics"}, nil, "one package speaks Prometheus"},
 	{"github.com/prometheus/common", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
 	{"github.com/prometheus/client_model", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
-	{"github.com/klauspost/compress", []string{"journal", "accesslog"}, nil, "one package compresses what was shipped, one reads logs that others have compressed"},
+	{"github.com/klauspost/compress", []string{"journal", "accesslog", "distribution/redis"}, nil, "what was shipped and what is in Redis' memory is compressed; others compress their logs"},
+	{"github.com/redis/go-redis", []string{"distribution/redis"}, []string{"replication"}, "Redis is one engine of the distribution"},
 	{"github.com/rabbitmq/amqp091-go", []string{"queue/rabbitmq"}, nil, "RabbitMQ is one engine of the queue"},
 	{"github.com/twmb/franz-go", []string{"queue/kafka"}, nil, "Kafka is one engine of the queue"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},

@@ -48,9 +48,7 @@ func (e *Edit) UpdateProgram(program affiliate.Program, ifVersion int64) (affili
 	if err := before.Settlement.CanBecome(program.Settlement, e.now); err != nil {
 		return affiliate.Program{}, err
 	}
-	routed := program
-	routed.Name, routed.Merchant, routed.Side, routed.Settlement = before.Name, before.Merchant, before.Side, before.Settlement
-	matters := !same(before, routed) // the links depend on everything else
+	matters := linksDependOn(before, program)
 	if matters {
 		if err := e.keepsLegal(what, store.LinkQuery{Program: program.ID}, surroundedBy{program: &program}); err != nil {
 			return affiliate.Program{}, err
@@ -62,6 +60,13 @@ func (e *Edit) UpdateProgram(program affiliate.Program, ifVersion int64) (affili
 		return program, err
 	}
 	return program, e.fail(e.recompile(program.ID))
+}
+
+// linksDependOn says whether links of a program lead elsewhere when it changes.
+func linksDependOn(before, after affiliate.Program) bool {
+	after.Version = before.Version
+	after.Name, after.Merchant, after.Side, after.Settlement = before.Name, before.Merchant, before.Side, before.Settlement
+	return !same(before, after)
 }
 
 // recompile has the links of a program published again.

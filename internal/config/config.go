@@ -46,12 +46,17 @@ type Config struct {
 	Cookie    Cookie    `yaml:"cookie"`
 	Privacy   Privacy   `yaml:"privacy"`
 	Geo       Geo       `yaml:"geo"`
+	Store     Store     `yaml:"store"`
+	Queue     Queue     `yaml:"queue"`
 	Analytics Analytics `yaml:"analytics"`
-	Limits    Limits    `yaml:"limits"`
-	TLS       TLS       `yaml:"tls"`
-	Metrics   Metrics   `yaml:"metrics"`
-	Webhooks  Webhooks  `yaml:"webhooks"`
-	Ingest    Ingest    `yaml:"ingest"`
+	// Distribution carries links from control nodes to those that answer visitors.
+	Distribution Distribution `yaml:"distribution"`
+	Cluster      Cluster      `yaml:"cluster"`
+	Limits       Limits       `yaml:"limits"`
+	TLS          TLS          `yaml:"tls"`
+	Metrics      Metrics      `yaml:"metrics"`
+	Webhooks     Webhooks     `yaml:"webhooks"`
+	Ingest       Ingest       `yaml:"ingest"`
 
 	// LeaveTimeout bounds how long a process that has been replaced waits for its
 	// visitors to end their connections.
@@ -130,10 +135,76 @@ type Geo struct {
 	ASNFile     string `yaml:"asn_file"`
 }
 
-// Analytics bounds the embedded report engine.
+// Engine is what stands under a room.
+type Engine string
+
+// The engines, of the store, the queue, the analytics and the distribution.
+const (
+	SQLite     Engine = "sqlite"
+	Postgres   Engine = "postgres"
+	InJournal  Engine = "journal"
+	RabbitMQ   Engine = "rabbitmq"
+	Kafka      Engine = "kafka"
+	DuckDB     Engine = "duckdb"
+	ClickHouse Engine = "clickhouse"
+	None       Engine = "none"
+	Redis      Engine = "redis"
+)
+
+// Store says where links, users and books are kept.
+type Store struct {
+	Engine       Engine `yaml:"engine"`
+	URL          string `yaml:"url"` // of PostgreSQL, without its password
+	Password     string `yaml:"password"`
+	PasswordFile string `yaml:"password_file"`
+	Schema       string `yaml:"schema"` // of PostgreSQL, in which everything is
+	Connections  int    `yaml:"connections"`
+}
+
+// Queue says how clicks get from the journals to the reports.
+type Queue struct {
+	Engine       Engine   `yaml:"engine"`
+	URL          string   `yaml:"url"` // amqp://HOST:PORT/VHOST, or kafka://HOST:PORT,HOST:PORT
+	User         string   `yaml:"user"`
+	Password     string   `yaml:"password"`
+	PasswordFile string   `yaml:"password_file"`
+	Mechanism    string   `yaml:"mechanism"` // how Kafka is shown the password
+	CAFile       string   `yaml:"ca_file"`
+	Name         string   `yaml:"name"`        // of the topic, or the start of the streams' names
+	Partitions   int      `yaml:"partitions"`  // when it is created
+	Replication  int      `yaml:"replication"` // when it is created; 0: as many as there are brokers, 3 at most
+	Retention    Duration `yaml:"retention"`   // how long the broker keeps clicks
+}
+
+// Analytics says where reports are made, and bounds the embedded engine.
 type Analytics struct {
+	Engine       Engine `yaml:"engine"`
+	URL          string `yaml:"url"` // clickhouse://USER@HOST:PORT,HOST:PORT
+	Password     string `yaml:"password"`
+	PasswordFile string `yaml:"password_file"`
+	Database     string `yaml:"database"`
+	Cluster      string `yaml:"cluster"`    // ClickHouse's name of it; empty: one server
+	Replicated   bool   `yaml:"replicated"` // tables with replicas
+
 	MemoryLimit Bytes `yaml:"memory_limit"`
 	Threads     int   `yaml:"threads"` // 0: one, which costs least; more answer reports sooner
+}
+
+// Distribution says how links get to other nodes.
+type Distribution struct {
+	Engine       Engine `yaml:"engine"`
+	URL          string `yaml:"url"` // redis://, redis-sentinel://, redis-cluster://
+	Password     string `yaml:"password"`
+	PasswordFile string `yaml:"password_file"`
+	CAFile       string `yaml:"ca_file"`
+	Name         string `yaml:"name"` // begins every key
+}
+
+// Cluster is what the nodes of an installation know of each other.
+type Cluster struct {
+	// Secret seals what nodes send each other. It is the same for all of them.
+	Secret     string `yaml:"secret"`
+	SecretFile string `yaml:"secret_file"`
 }
 
 // Limits bound what a stranger or a mistake can ask for.
@@ -201,9 +272,12 @@ func Default() Config {
 			SegmentBytes: 8 * MiB,
 			SyncInterval: Duration(50 * time.Millisecond),
 		},
-		Cookie:    Cookie{Name: "sluice", TTL: 400 * Day},
-		Privacy:   Privacy{StoreIP: StoreTruncated, HonorGPC: true, HonorDNT: true},
-		Analytics: Analytics{MemoryLimit: 120 * MiB},
+		Cookie:       Cookie{Name: "sluice", TTL: 400 * Day},
+		Privacy:      Privacy{StoreIP: StoreTruncated, HonorGPC: true, HonorDNT: true},
+		Store:        Store{Engine: SQLite, Schema: "sluice", Connections: 20},
+		Queue:        Queue{Engine: InJournal, Mechanism: "PLAIN", Name: "sluice.clicks", Partitions: 12, Retention: 7 * Day},
+		Analytics:    Analytics{Engine: DuckDB, Database: "sluice", MemoryLimit: 120 * MiB},
+		Distribution: Distribution{Engine: None, Name: "sluice"},
 		Limits: Limits{HeaderBytes: 16 * KiB, BodyBytes: 1 * MiB, ImportBytes: 1 * GiB,
 			Connections: 50_000, OtherConnections: 2048, UnfinishedBytes: 64 * MiB,
 			HeaderTimeout: Duration(10 * time.Second), IdleTimeout: Duration(2 * time.Minute), WriteTimeout: Duration(10 * time.Second)},

@@ -83,6 +83,9 @@ func (l *loader) fault(path, place, format string, args ...any) {
 // finish checks the tree as a whole. A value that could not be read is reported
 // once.
 func (l *loader) finish() *Error {
+	for _, f := range l.config.readSecrets() {
+		l.fault(f.Path, l.placeOf(f.Path), "%s", f.Message)
+	}
 	var invalid *Error
 	if errors.As(l.config.Validate(), &invalid) {
 		unread := l.faults

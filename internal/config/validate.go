@@ -91,6 +91,7 @@ func (c *Config) Validate() error {
 	between(&v, "cookie.ttl", c.Cookie.TTL, Duration(time.Minute), 400*Day)
 	oneOf(&v, "privacy.store_ip", c.Privacy.StoreIP, StoreTruncated, StoreFull, StoreNone)
 
+	v.engines(c)
 	between(&v, "analytics.memory_limit", c.Analytics.MemoryLimit, 64*MiB, 16*TiB)
 	between(&v, "analytics.threads", c.Analytics.Threads, 0, 1024)
 	between(&v, "limits.header_bytes", c.Limits.HeaderBytes, 4*KiB, MiB)

@@ -43,7 +43,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // families is the list of docs/operations.md.
-var families = concat(process, visits, doors, lanes, table, office, intake, surroundings)
+var families = concat(process, visits, doors, lanes, table, office, shipper, links, intake, surroundings)
 
 func concat(groups ...[]family) (all []family) {
 	for _, g := range groups {
@@ -115,7 +115,42 @@ var office = []family{
 	counter("pipeline_retries_total", "Attempts to store clicks that failed and were made again.", openOffice(func(o *Office) float64 { return float64(o.Retries) })),
 	gauge("pipeline_waiting_clicks", "Clicks that are on disk and not yet in the reports.", openOffice(func(o *Office) float64 { return float64(o.WaitingRecords) })),
 	gauge("pipeline_waiting_bytes", "Size of these clicks.", openOffice(func(o *Office) float64 { return float64(o.WaitingBytes) })),
+	counter("pipeline_expired_total", "Clicks that the broker has removed before they were read. More than 0 means that reports miss clicks.", openOffice(func(o *Office) float64 { return float64(o.Expired) })),
+	gauge("pipeline_sources", "Sources of clicks that this process reads.", openOffice(func(o *Office) float64 { return float64(o.Sources) })),
 	gauge("pipeline_lag_seconds", "Age of the newest reported click while others wait; 0 when nothing waits.", openOffice(func(o *Office) float64 { return o.LagSeconds })),
+}
+
+var shipper = []family{
+	counter("shipper_clicks_total", "Clicks sent to the broker.", shipping(func(s *Shipper) float64 { return float64(s.Sent) })),
+	counter("shipper_marked_total", "Of these, clicks that may have been sent before.", shipping(func(s *Shipper) float64 { return float64(s.Marked) })),
+	counter("shipper_retries_total", "Attempts to send that failed and were made again.", shipping(func(s *Shipper) float64 { return float64(s.Retries) })),
+	gauge("shipper_waiting_clicks", "Clicks that are on disk and not yet with the broker.", shipping(func(s *Shipper) float64 { return float64(s.WaitingRecords) })),
+	gauge("shipper_waiting_bytes", "Size of these clicks.", shipping(func(s *Shipper) float64 { return float64(s.WaitingBytes) })),
+	gauge("shipper_lag_seconds", "Age of the newest click that was sent while others wait; 0 when nothing waits.", shipping(func(s *Shipper) float64 { return s.LagSeconds })),
+}
+
+func shipping(value func(*Shipper) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) {
+		if r.Shipper != nil {
+			emit(value(r.Shipper))
+		}
+	}
+}
+
+var links = []family{
+	gauge("links_head_change", "Number of the newest change that is distributed to nodes.", between(func(l *Links) float64 { return float64(l.Head) })),
+	counter("links_steps_total", "Steps of the distributed change log that this node has sent or applied.", between(func(l *Links) float64 { return float64(l.Steps) })),
+	counter("links_snapshots_total", "Whole tables that this node has stored for others or taken.", between(func(l *Links) float64 { return float64(l.Snapshots) })),
+	gauge("nodes", "Processes of this installation that are there.", between(func(l *Links) float64 { return float64(l.Nodes) })),
+	gauge("clock_skew_seconds", "How far this machine's clock is ahead of that of the distribution.", between(func(l *Links) float64 { return l.Skew.Seconds() })),
+}
+
+func between(value func(*Links) float64) func(*Reading, func(float64, ...string)) {
+	return func(r *Reading, emit func(float64, ...string)) {
+		if r.Links != nil {
+			emit(value(r.Links))
+		}
+	}
 }
 
 var intake = []family{

@@ -20,15 +20,17 @@ import (
 type Reading struct {
 	Version, Role string
 
-	Visits Visits
-	Doors  []Door
-	Lanes  []Lane
-	Table  Table
-	Office *Office // nil where none runs
-	Intake *Intake // nil where none runs
-	Disk   *Disk   // nil when it is not known
-	Certs  []Certificate
-	Alarms []Alarm // every alarm that there can be
+	Visits  Visits
+	Doors   []Door
+	Lanes   []Lane
+	Table   Table
+	Office  *Office  // nil where none runs
+	Intake  *Intake  // nil where none runs
+	Shipper *Shipper // nil where clicks go to no broker
+	Links   *Links   // nil where no other nodes are
+	Disk    *Disk    // nil when it is not known
+	Certs   []Certificate
+	Alarms  []Alarm // every alarm that there can be
 }
 
 // Visits counts visitors by what became of them.
@@ -68,6 +70,24 @@ type Office struct {
 	Duplicates                   int64
 	WaitingRecords, WaitingBytes int64
 	LagSeconds                   float64
+	Expired                      int64 // removed by the broker unread
+	Sources                      int   // read by this process
+}
+
+// Shipper is what sends this node's clicks to the broker.
+type Shipper struct {
+	Sent, Marked, Retries        int64
+	WaitingRecords, WaitingBytes int64
+	LagSeconds                   float64
+}
+
+// Links is what carries links between nodes.
+type Links struct {
+	Head      int64 // change that was distributed last
+	Steps     int64 // sent or applied
+	Snapshots int64 // stored or taken
+	Nodes     int   // that are there, this one included
+	Skew      time.Duration
 }
 
 // Intake is where clicks come in that were made elsewhere.

@@ -14,11 +14,14 @@ import (
 // afterwards: in any order, after any time, and perhaps not for the first time.
 func isElsewhere(r analytics.Row) bool { return r.Signals&affiliate.SignalElsewhere != 0 }
 
-// admit leaves of a batch's clicks from elsewhere those that are new, and marks their
-// first visits. It is called with arriving held until the batch is stored: then no other
+// asks says whether a click must be looked for before it is stored.
+func (b *batch) asks(r analytics.Row) bool { return isElsewhere(r) || b.again[r.ID] }
+
+// admit leaves those of a batch's clicks that are new, and marks the first visits of those from
+// elsewhere. It is called with arriving held until the batch is stored: then no other
 // source can bring the same click in between. An engine that fails is asked until it
 // answers.
-func (c *Collector) admit(ctx context.Context, b *analytics.Batch) error {
+func (c *Collector) admit(ctx context.Context, b *batch) error {
 	for {
 		err := c.admitOnce(ctx, b)
 		if err == nil || ctx.Err() != nil {
@@ -31,8 +34,8 @@ func (c *Collector) admit(ctx context.Context, b *analytics.Batch) error {
 
 // admitOnce asks everything before it decides anything, so that it can be called again
 // after an error.
-func (c *Collector) admitOnce(ctx context.Context, b *analytics.Batch) error {
-	met, err := c.known(ctx, b.Rows)
+func (c *Collector) admitOnce(ctx context.Context, b *batch) error {
+	met, err := c.known(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -42,8 +45,8 @@ func (c *Collector) admitOnce(ctx context.Context, b *analytics.Batch) error {
 	}
 	before := len(b.Rows)
 	b.Rows = slices.DeleteFunc(b.Rows, func(r analytics.Row) bool {
-		again := isElsewhere(r) && met[r.ID]
-		if isElsewhere(r) {
+		again := b.asks(r) && met[r.ID]
+		if b.asks(r) {
 			met[r.ID] = true
 		}
 		return again
@@ -57,19 +60,19 @@ func (c *Collector) admitOnce(ctx context.Context, b *analytics.Batch) error {
 	return nil
 }
 
-// known returns which clicks from elsewhere the engine has.
-func (c *Collector) known(ctx context.Context, rows []analytics.Row) (map[affiliate.ClickID]bool, error) {
+// known returns which of the clicks that must be looked for the engine has.
+func (c *Collector) known(ctx context.Context, b *batch) (map[affiliate.ClickID]bool, error) {
 	var ids []affiliate.ClickID
-	for i := range rows {
-		if isElsewhere(rows[i]) {
-			ids = append(ids, rows[i].ID)
+	for i := range b.Rows {
+		if b.asks(b.Rows[i]) {
+			ids = append(ids, b.Rows[i].ID)
 		}
 	}
 	met := make(map[affiliate.ClickID]bool, len(ids))
 	for part := range slices.Chunk(ids, analytics.KnownMax) {
 		known, err := c.options.Analytics.Known(ctx, part)
 		if err != nil {
-			return nil, fmt.Errorf("clicks from elsewhere cannot be told from those that are known: %w", err)
+			return nil, fmt.Errorf("clicks that may have come before cannot be told from new ones: %w", err)
 		}
 		for _, id := range known {
 			met[id] = true

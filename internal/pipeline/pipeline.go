@@ -6,6 +6,9 @@
 // An engine that fails is tried again until it works or the pipeline is stopped;
 // until then the journal keeps the records. A click that was made elsewhere may come
 // any number of times, and is stored the first time only.
+//
+// Between machines the Shipper of each sends what its journals hold to a broker, and the
+// Collectors share the broker's sources out among themselves.
 package pipeline
 
 import (
@@ -13,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -57,8 +59,9 @@ type Collector struct {
 
 	mu      sync.Mutex
 	sources map[string]queue.Source
+	lost    int64 // by sources that were closed
 
-	arriving sync.Mutex // from the question whether clicks from elsewhere are known until they are stored
+	arriving sync.Mutex // from the question whether clicks are known until they are stored
 
 	stored, poisoned, retries atomic.Int64
 	duplicates                atomic.Int64
@@ -94,7 +97,7 @@ func (c *Collector) Open(ctx context.Context) error {
 		return fmt.Errorf("the sources of clicks cannot be listed: %w", err)
 	}
 	for _, name := range names {
-		if err := c.openSource(ctx, name); err != nil {
+		if err := c.openSource(ctx, name); err != nil && !errors.Is(err, queue.ErrMoved) {
 			return err
 		}
 	}
@@ -104,6 +107,11 @@ func (c *Collector) Open(ctx context.Context) error {
 // remember reads the visitors of the last day back from the engine.
 func (c *Collector) remember(ctx context.Context) error {
 	c.recent.forget()
+	return c.learn(ctx)
+}
+
+// learn adds the visitors of the last day to memory.
+func (c *Collector) learn(ctx context.Context) error {
 	err := c.options.Analytics.Uniques(ctx, c.options.Now().Add(-rememberedFor), func(v affiliate.VisitorID, link int64, at time.Time) {
 		c.recent.first(v, link, at)
 	})
@@ -111,37 +119,6 @@ func (c *Collector) remember(ctx context.Context) error {
 		return fmt.Errorf("the visitors of the last day cannot be read from analytics: %w", err)
 	}
 	return nil
-}
-
-// openSource opens a source where the engine stands.
-func (c *Collector) openSource(ctx context.Context, name string) error {
-	position, err := c.options.Analytics.Position(ctx, name)
-	if err != nil {
-		return fmt.Errorf("the position of %s cannot be read from analytics: %w", name, err)
-	}
-	source, err := c.options.Queue.Open(ctx, name, position)
-	if err != nil {
-		return fmt.Errorf("the source %s cannot be opened at %q: %w", name, position, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if old := c.sources[name]; old != nil {
-		_ = old.Close() // it holds nothing that could be lost
-	}
-	c.sources[name] = source
-	return nil
-}
-
-// Run collects from the sources that Open has opened, until the context ends.
-func (c *Collector) Run(ctx context.Context) {
-	c.mu.Lock()
-	names := slices.Collect(maps.Keys(c.sources))
-	c.mu.Unlock()
-	var all sync.WaitGroup
-	for _, name := range names {
-		all.Go(func() { c.collect(ctx, name) })
-	}
-	all.Wait()
 }
 
 // Close closes the sources, after Run.
@@ -163,12 +140,20 @@ func (c *Collector) collect(ctx context.Context, name string) {
 		if ctx.Err() != nil || errors.Is(err, queue.ErrClosed) {
 			return
 		}
+		if errors.Is(err, queue.ErrMoved) {
+			c.closeSource(name)
+			return
+		}
 		c.report(name, err)
 		for ctx.Err() == nil {
 			pause(ctx, time.Second)
 			// What was judged and not stored is judged again.
 			if err = errors.Join(c.remember(ctx), c.openSource(ctx, name)); err == nil {
 				break
+			}
+			if errors.Is(err, queue.ErrMoved) {
+				c.closeSource(name)
+				return
 			}
 			c.report(name, err)
 		}
@@ -193,7 +178,7 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 	c.mu.Unlock()
 	background.StandBack(c.options.Niceness)
 	ctx, stop := context.WithCancelCause(ctx)
-	batches := make(chan analytics.Batch)
+	batches := make(chan batch)
 	permits := make(chan struct{}, 1) // to take the next batch
 	permits <- struct{}{}
 	var preparing sync.WaitGroup
@@ -210,7 +195,7 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 	defer stop(nil)
 	for {
 		began := c.options.Now()
-		var b analytics.Batch
+		var b batch
 		var more bool
 		select {
 		case b, more = <-batches:
@@ -235,9 +220,15 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 	}
 }
 
+// batch is what is to be stored, and which of its clicks may have come before.
+type batch struct {
+	analytics.Batch
+	again map[affiliate.ClickID]bool // nil for none
+}
+
 // prepare takes, reads and enriches a batch for each permit. Its rows stay as they
 // are until the batch after the next permit is handed out.
-func (c *Collector) prepare(ctx context.Context, name string, source queue.Source, permits <-chan struct{}, batches chan<- analytics.Batch) error {
+func (c *Collector) prepare(ctx context.Context, name string, source queue.Source, permits <-chan struct{}, batches chan<- batch) error {
 	var rows, other []analytics.Row
 	for {
 		select {
@@ -250,11 +241,12 @@ func (c *Collector) prepare(ctx context.Context, name string, source queue.Sourc
 			return err
 		}
 		clear(rows[:cap(rows)]) // or the texts of its clicks live on
-		if rows, err = c.rows(rows[:0], name, taken); err != nil {
+		var again map[affiliate.ClickID]bool
+		if rows, again, err = c.rows(rows[:0], name, taken); err != nil {
 			return err
 		}
 		select {
-		case batches <- analytics.Batch{Source: name, From: taken.From, To: taken.To, Rows: rows}:
+		case batches <- batch{analytics.Batch{Source: name, From: taken.From, To: taken.To, Rows: rows}, again}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -264,8 +256,8 @@ func (c *Collector) prepare(ctx context.Context, name string, source queue.Sourc
 
 // store appends a batch until the engine has it. The rows are judged already, so
 // the same rows are tried again: judging them twice would make first visits repeats.
-func (c *Collector) store(ctx context.Context, source queue.Source, b analytics.Batch) error {
-	if slices.ContainsFunc(b.Rows, isElsewhere) {
+func (c *Collector) store(ctx context.Context, source queue.Source, b batch) error {
+	if len(b.again) > 0 || slices.ContainsFunc(b.Rows, isElsewhere) {
 		c.arriving.Lock()
 		defer c.arriving.Unlock()
 		if err := c.admit(ctx, &b); err != nil {
@@ -273,7 +265,7 @@ func (c *Collector) store(ctx context.Context, source queue.Source, b analytics.
 		}
 	}
 	for {
-		err := c.options.Analytics.Append(ctx, b)
+		err := c.options.Analytics.Append(ctx, b.Batch)
 		if err == nil {
 			break
 		}
@@ -309,25 +301,33 @@ func (c *Collector) noteNewest(rows []analytics.Row) {
 // costs too much, and the kernel does better.
 const yieldEvery = 64
 
-// rows reads and enriches a batch's records.
-func (c *Collector) rows(rows []analytics.Row, name string, taken queue.Batch) ([]analytics.Row, error) {
+// rows reads and enriches a batch's records, and says which of the clicks may have come
+// before.
+func (c *Collector) rows(rows []analytics.Row, name string, taken queue.Batch) (_ []analytics.Row, again map[affiliate.ClickID]bool, err error) {
 	for i, record := range taken.Records {
 		if i%yieldEvery == 0 && c.options.Niceness == 0 {
 			runtime.Gosched()
 		}
 		var row analytics.Row
+		record, doubtful := affiliate.CutAgain(record)
 		if err := row.DecodeRecord(record); err != nil {
 			c.poisoned.Add(1)
 			if err := c.options.SetAside(queue.Poison{Source: name, Position: taken.From, Record: record, Reason: err.Error()}); err != nil {
-				return nil, fmt.Errorf("a record of %s that cannot be read could not be set aside: %w", name, err)
+				return nil, nil, fmt.Errorf("a record of %s that cannot be read could not be set aside: %w", name, err)
 			}
 			continue
+		}
+		if doubtful {
+			if again == nil {
+				again = map[affiliate.ClickID]bool{}
+			}
+			again[row.ID] = true
 		}
 		c.options.Enrich.enrich(&row)
 		row.Unique = !isElsewhere(row) && row.Valid() && c.recent.first(row.Visitor, row.Link, row.Time())
 		rows = append(rows, row)
 	}
-	return rows, nil
+	return rows, again, nil
 }
 
 // Drain waits until nothing is left in the queue, or the context ends.
@@ -348,8 +348,10 @@ func (c *Collector) Drain(ctx context.Context) error {
 type Stats struct {
 	Stored   int64 `json:"stored"`   // clicks since the start
 	SetAside int64 `json:"setAside"` // records that could not be read
-	// Duplicates are clicks from elsewhere that were there already.
+	// Duplicates are clicks that were there already: made elsewhere, or sent twice.
 	Duplicates int64     `json:"duplicates"`
+	Lost       int64     `json:"lost"`    // records that the broker has removed before they were read
+	Sources    int       `json:"sources"` // that this process reads now
 	Retries    int64     `json:"retries"`
 	Lag        queue.Lag `json:"lag"`
 	// LagSeconds is the age of the newest stored click while others wait, 0 when
@@ -362,7 +364,9 @@ type Stats struct {
 func (c *Collector) Stats() Stats {
 	s := Stats{Stored: c.stored.Load(), SetAside: c.poisoned.Load(), Duplicates: c.duplicates.Load(), Retries: c.retries.Load()}
 	c.mu.Lock()
+	s.Lost, s.Sources = c.lost, len(c.sources)
 	for _, source := range c.sources {
+		s.Lost += source.Lost()
 		lag := source.Lag()
 		s.Lag.Records += lag.Records
 		s.Lag.Bytes += lag.Bytes

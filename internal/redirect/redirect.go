@@ -29,7 +29,7 @@ type Record func(records [][]byte) (kept int, err error)
 type Options struct {
 	// Table returns the routing table that holds now.
 	Table func() *routing.Table
-	// Keys sign and check the visitor's cookie.
+	// Keys sign and check the visitor's cookie, until SetKeys.
 	Keys affiliate.Keyring
 	// Country of an address; nil when no data is there.
 	Country func(netip.Addr) string
@@ -47,6 +47,7 @@ type Options struct {
 // Redirector answers visits. It is safe for concurrent use.
 type Redirector struct {
 	options    Options
+	keys       atomic.Pointer[affiliate.Keyring]
 	daily      daily
 	counts     [countsMax]counts
 	answers    atomic.Uint32 // made so far
@@ -66,8 +67,13 @@ func New(o Options) *Redirector {
 		o.Country = func(netip.Addr) string { return "" }
 	}
 	o.Cookie.setDefaults()
-	return &Redirector{options: o}
+	r := &Redirector{options: o}
+	r.SetKeys(o.Keys)
+	return r
 }
+
+// SetKeys replaces the keys: the first signs from the next visit on, and all are accepted.
+func (r *Redirector) SetKeys(ring affiliate.Keyring) { r.keys.Store(&ring) }
 
 // Answer is what goes back to the visitor, and the memory that it takes to find
 // out. It is reused from visit to visit.
@@ -80,6 +86,7 @@ type Answer struct {
 	decision affiliate.Decision
 	click    affiliate.Click
 	token    affiliate.Token
+	ring     *affiliate.Keyring // of the signer
 	signer   *affiliate.Signer
 	keep     Record
 	agents   *useragent.Memo
@@ -96,7 +103,8 @@ type Answer struct {
 // NewAnswer returns the memory to answer one visit after the other. They are recorded
 // with keep.
 func (r *Redirector) NewAnswer(keep Record) *Answer {
-	return &Answer{signer: affiliate.NewSigner(r.options.Keys), keep: keep, agents: useragent.NewMemo(), writer: affiliate.NewRecordWriter(),
+	ring := r.keys.Load()
+	return &Answer{ring: ring, signer: affiliate.NewSigner(*ring), keep: keep, agents: useragent.NewMemo(), writer: affiliate.NewRecordWriter(),
 		counts: &r.counts[r.answers.Add(1)%countsMax]}
 }
 
@@ -113,6 +121,9 @@ func (r *Redirector) Expect(requests []Request, a *Answer) {
 // Answer decides a visit and fills in a. The click's record is with a until Keep, which
 // must come before the answer is sent.
 func (r *Redirector) Answer(q *Request, a *Answer) {
+	if ring := r.keys.Load(); ring != a.ring {
+		a.ring, a.signer = ring, affiliate.NewSigner(*ring)
+	}
 	now := q.Time
 	if now.IsZero() {
 		now = r.options.Now()

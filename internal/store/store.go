@@ -49,6 +49,16 @@ type Store interface {
 	Close() error
 }
 
+// Notifier is a Store that other processes write to as well, and that tells of it.
+type Notifier interface {
+	// Watch calls fn when changes may have been appended to the log that the caller has not seen: once it
+	// listens, after each Update that appended some, whichever process it was of, and after a
+	// connection was lost and is there again. Several Updates may lead to one call, and a call may mean
+	// nothing new: fn asks Changes().Last. Calls do not overlap; fn may be slow and may use the store.
+	// Watch returns when ctx ends, with its cause, or as Unavailable when the store is closed.
+	Watch(ctx context.Context, fn func()) error
+}
+
 // Reader is what a View may do.
 type Reader interface {
 	Documents() DocumentReader
@@ -239,4 +249,8 @@ var (
 	ErrReadOnly = errors.New("it cannot be written")
 	ErrFull     = errors.New("there is no space left on the disk")
 	ErrMissing  = errors.New("it does not exist")
+	// ErrUnreachable is of a server: it does not answer, or no longer.
+	ErrUnreachable = errors.New("it cannot be reached")
+	// ErrUncertain is of an Update whose end nobody knows: it may have been stored or not.
+	ErrUncertain = errors.New("nobody knows whether the change was stored")
 )

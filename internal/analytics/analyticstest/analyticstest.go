@@ -20,6 +20,9 @@ type Harness struct {
 	Open func(t *testing.T) analytics.Engine
 	// Reopen closes the engine and opens what it kept.
 	Reopen func(t *testing.T, e analytics.Engine) analytics.Engine
+	// Second opens what the engine keeps once more, as another collector does; nil
+	// where that belongs to one process.
+	Second func(t *testing.T, e analytics.Engine) analytics.Engine
 }
 
 // Run runs the suite.
@@ -61,6 +64,8 @@ func Run(t *testing.T, h Harness) {
 		{"Parquet", exportParquet},
 		{"exports choose and end as asked", exportEnds},
 		{"reading while appending", readWhileAppending},
+		{"two collectors of a source", twoCollectors},
+		{"a batch stored by two at once counts once", twoAtOnce},
 		{"stats", stats},
 	}
 	for _, test := range tests {

@@ -90,6 +90,8 @@ func everyDimension(t *testing.T, h Harness) {
 			r.Subs[i] = fmt.Sprintf("value-%d", i+1)
 		}
 	})
+	again := full
+	again.ID = affiliate.NewClickID(at.UnixMilli(), 0xabcd, 3)
 	bare := click(at, 2, func(r *analytics.Row) { r.Site = "" })
 	want := map[analytics.Dimension][2]string{ // of full, of bare
 		analytics.ByHour: {"2026-03-01T23:00", "2026-03-01T23:00"}, analytics.ByDay: {"2026-03-01", "2026-03-01"},
@@ -105,7 +107,7 @@ func everyDimension(t *testing.T, h Harness) {
 		want[analytics.Dimension(fmt.Sprintf("sub%d", i))] = [2]string{fmt.Sprintf("value-%d", i), ""}
 	}
 	e := open(t, h)
-	appendRows(t, e, full, full, bare)
+	appendRows(t, e, full, again, bare)
 	for _, d := range analytics.Dimensions() {
 		w, ok := want[d]
 		if !ok {

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
@@ -96,10 +95,10 @@ func linkWhere(q store.LinkQuery, site string) (w where) {
 		w.and("l.id < ?", q.Before)
 	}
 	if q.Tag != "" {
-		w.and(`l.words LIKE ? ESCAPE '\'`, "%"+likeEscape(tagSeparator+lowerText(q.Tag)+tagSeparator)+"%")
+		w.and(`l.words LIKE ? ESCAPE '\'`, "%"+likeEscape(store.SearchForTag(q.Tag))+"%")
 	}
 	if q.Text != "" {
-		w.and(`l.words LIKE ? ESCAPE '\'`, "%"+likeEscape(lowerText(q.Text))+"%")
+		w.and(`l.words LIKE ? ESCAPE '\'`, "%"+likeEscape(store.SearchFor(q.Text))+"%")
 	}
 	return w
 }
@@ -126,7 +125,7 @@ func (l links) Insert(batch []store.Link) (taken []int, err error) {
 func (l links) insert(chunk []store.Link) (taken []int, err error) {
 	args := make([]any, 0, 7*len(chunk))
 	for _, link := range chunk {
-		args = append(args, link.ID, link.Site, link.Slug, string(link.Status), link.Program, link.Partner, words(link.Link))
+		args = append(args, link.ID, link.Site, link.Slug, string(link.Status), link.Program, link.Partner, store.SearchText(link.Link))
 	}
 	n, err := l.t.exec("INSERT OR IGNORE INTO links (id, site, slug, status, program, partner, words) VALUES "+rowsOf(linkRow, len(chunk)), args...)
 	if err != nil {
@@ -173,7 +172,7 @@ func (l links) Replace(link store.Link) error {
 		return affiliate.Errorf(affiliate.Conflict, "the name %q is taken on the site %q, by link %d", link.Slug, link.Site, other)
 	}
 	n, err := l.t.exec("UPDATE links SET site = ?, slug = ?, status = ?, program = ?, partner = ?, words = ? WHERE id = ?",
-		link.Site, link.Slug, string(link.Status), link.Program, link.Partner, words(link.Link), link.ID)
+		link.Site, link.Slug, string(link.Status), link.Program, link.Partner, store.SearchText(link.Link), link.ID)
 	if err != nil {
 		return err
 	}
@@ -196,41 +195,3 @@ func (l links) Delete(id int64) error {
 	_, err = l.t.exec("DELETE FROM link_bodies WHERE id = ?", id)
 	return err
 }
-
-// tagSeparator stands before, between and behind the tags at the end of words.
-const tagSeparator = "\x1f"
-
-// words is the text in which a link is searched: its slug, every URL, page and
-// note, a line each, and its tags, all in lower case.
-func words(l *affiliate.Link) string {
-	var b strings.Builder
-	b.WriteString(l.Slug)
-	line := func(s string) {
-		if s != "" {
-			b.WriteByte('\n')
-			b.WriteString(strings.ReplaceAll(s, tagSeparator, " "))
-		}
-	}
-	for _, d := range l.Destinations {
-		line(d.URL)
-	}
-	for _, r := range l.Rules {
-		for _, d := range r.Destinations {
-			line(d.URL)
-		}
-	}
-	line(l.Fallback)
-	line(l.Page)
-	line(l.Note)
-	for _, tag := range l.Tags {
-		b.WriteString(tagSeparator)
-		b.WriteString(strings.ReplaceAll(tag, tagSeparator, " "))
-	}
-	if len(l.Tags) > 0 {
-		b.WriteString(tagSeparator)
-	}
-	return lowerText(b.String())
-}
-
-// lowerText lower-cases what is searched and what is searched for.
-func lowerText(s string) string { return strings.ToLower(s) }

@@ -13,7 +13,7 @@ import (
 // added to. Version n is what the first n of them make.
 var migrations = []string{
 	// 1. A link's row holds what it is found by; its document lies apart, so that a
-	// search reads only the former. words is the lower-case text of a link, see words().
+	// search reads only the former. words is the lower-case text of a link, see store.SearchText.
 	`CREATE TABLE documents (
 		kind    TEXT NOT NULL,
 		key     TEXT NOT NULL,

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The drills that every change must pass; make drills runs all of them.
+func TestDrills(t *testing.T) {
+	for _, broker := range []string{"rabbitmq", "kafka"} {
+		t.Run(broker, func(t *testing.T) {
+			r := newRig(t, Options{Broker: broker, Redirects: 2, Controls: 2, Pipelines: 2, Port: 23000, Sources: 6}, 300)
+			r.run(drill{"nothing", func(*rig) (func() error, error) { return nil, nil }, 2 * time.Second})
+			r.run(drill{"kill a redirect node", killNode(func(r *rig) *Node { return r.Redirect[0] }), time.Second})
+			r.run(drill{"kill a collector", killNode(func(r *rig) *Node { return r.Pipeline[0] }), 3 * time.Second})
+			r.run(drill{"kill a control node", killNode(func(r *rig) *Node { return r.Control[0] }), 2 * time.Second})
+			r.run(drill{"kill the broker", killEngine(broker), 3 * time.Second})
+		})
+	}
+}
+
+// killNode kills a process and starts it again.
+func killNode(which func(*rig) *Node) func(*rig) (func() error, error) {
+	return func(r *rig) (func() error, error) {
+		n := which(r)
+		n.process.Kill()
+		return func() error {
+			if err := n.Start(); err != nil {
+				return err
+			}
+			return n.Ready(r.Context())
+		}, nil
+	}
+}
+
+// pauseNode stops a process in its tracks.
+func pauseNode(which func(*rig) *Node) func(*rig) (func() error, error) {
+	return func(r *rig) (func() error, error) {
+		n := which(r)
+		return func() error { return n.process.Signal(syscall.SIGCONT) }, n.process.Signal(syscall.SIGSTOP)
+	}
+}
+
+// killEngine kills a server and starts it again.
+func killEngine(name string) func(*rig) (func() error, error) {
+	return func(r *rig) (func() error, error) {
+		return func() error { return r.Engines("start", name) }, r.Engines("kill", name)
+	}
+}
