@@ -38,6 +38,7 @@ func RunBroker(t *testing.T, open func(t *testing.T, s Setup) Broker) {
 		"readers share the sources":                     share,
 		"a reader that closes hands over":               closes,
 		"a reader that is cut off hands over":           cutOff,
+		"a reader that hears nothing stops":             deaf,
 		"positions are good for another reader":         positions,
 		"Send fails while the broker is away":           sendAway,
 		"Send ends with its context in a silent broker": sendSilent,
@@ -312,6 +313,39 @@ func cutOff(t *testing.T, open func(*testing.T, Setup) Broker) {
 	if !errors.Is(err, queue.ErrMoved) {
 		t.Errorf("Take of a source that another reads: %v", err)
 	}
+	shared(t, 4, lost, other)
+}
+
+// deaf: nothing comes and nothing breaks, as when a machine between them is gone. The
+// reader has to stop by itself, since others take over.
+func deaf(t *testing.T, open func(*testing.T, Setup) Broker) {
+	b := open(t, Setup{Partitions: 4})
+	p := b.producer(t, &Link{})
+	link := &Link{}
+	lost, other := b.queue(t, link), b.queue(t, &Link{})
+	shared(t, 4, lost, other)
+	v := newVault()
+	defer collect(t, other, v)()
+	s, err := lost.Open(t.Context(), sourcesOf(t, lost)[0], "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	link.Silence()
+	send(t, p, 0, 1000)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		if _, err = s.Take(ctx, 10); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, queue.ErrMoved) {
+		t.Errorf("Take of a reader that hears nothing: %v", err)
+	}
+	shared(t, 4, other)
+	eventually(t, 30*time.Second, func() error { return v.holds(1000) })
+	link.Mend()
 	shared(t, 4, lost, other)
 }
 
