@@ -56,6 +56,7 @@ func longDrills(broker string, away time.Duration) (all []drill) {
 			drill{fmt.Sprintf("collector %d: kill -9", i+1), killNode(func(r *rig) *Node { return r.Pipeline[i] }), 12 * time.Second})
 	}
 	return append(all,
+		drill{"redirect node: replaced (serve --replace)", replaceNode(func(r *rig) *Node { return r.Redirect[0] }), 3 * time.Second},
 		drill{"every process in turn and at random: kill -9, 10 times", killAtRandom(10), 0},
 		drill{"collector: SIGSTOP, longer than its lease on sources", pauseNode(func(r *rig) *Node { return r.Pipeline[0] }), 25 * time.Second},
 		drill{"control node: SIGSTOP, longer than its lease", pauseNode(func(r *rig) *Node { return r.Control[0] }), 25 * time.Second},
@@ -89,6 +90,26 @@ func killAtRandom(n int) func(*rig) (func() error, error) {
 			}
 		}
 		return nil, nil
+	}
+}
+
+// replaceNode lets a new process take over from one that runs.
+func replaceNode(which func(*rig) *Node) func(*rig) (func() error, error) {
+	return func(r *rig) (func() error, error) {
+		n := which(r)
+		before := n.process
+		next := &Process{name: before.name, log: before.log, args: append(slices.Clone(before.args), "--replace")}
+		if err := next.Start(); err != nil {
+			return nil, err
+		}
+		n.process = next
+		select {
+		case <-before.done:
+		case <-time.After(time.Minute):
+			return nil, fmt.Errorf("%s was not replaced", n.name)
+		}
+		next.args = before.args
+		return nil, n.Ready(r.Context())
 	}
 }
 
