@@ -154,6 +154,7 @@ defaults
 	timeout server 2s
 	timeout http-request 5s
 	timeout queue 5s
+	timeout check 1s
 	retries 5
 	option redispatch 1
 	retry-on conn-failure empty-response junk-response response-timeout 502 503 504
@@ -170,7 +171,10 @@ frontend operators
 backend redirect
 	balance roundrobin
 	option forwardfor
-	default-server inter 500ms fall 1 rise 1 on-marked-down shutdown-sessions
+	timeout server 1s
+	# One slow answer of the only node that is left must not take it out; a node that is gone is
+	# found by the requests themselves.
+	default-server inter 500ms fall 3 rise 1 on-marked-down shutdown-sessions
 `, c.Dir, c.Visitors(), c.Port+1)
 	for _, n := range c.Redirect {
 		fmt.Fprintf(&b, "\tserver %s %s check port %d\n", n.name, n.Listen, n.adminPort)
