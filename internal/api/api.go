@@ -186,6 +186,7 @@ func (s *server) register() {
 	s.registerUsers()
 	s.registerTokens()
 	s.registerLinks()
+	s.registerLinkCap()
 	s.registerLinkFiles()
 	s.registerSites()
 	s.registerPrograms()

@@ -190,6 +190,55 @@ func TestNodesAreOneInstallation(t *testing.T) {
 	}
 }
 
+// A cap is kept over the clicks of all nodes by whichever control node holds the lease.
+func TestACapHoldsOnAllNodes(t *testing.T) {
+	n := newNodes(t)
+	first, second := n.start(config.Control), n.start(config.Control)
+	a, b := n.start(config.Redirect), n.start(config.Redirect)
+	n.start(config.Pipeline)
+	const shop, fallback = "https://shop.example/a", "https://blog.example/deals"
+	if code := first.call("POST", "/api/v1/links", `{"slug":"a","url":"`+shop+`","fallback":"`+fallback+`","cap":{"clicks":5,"per":"total"}}`, nil); code != http.StatusCreated {
+		t.Fatalf("making the link: %d", code)
+	}
+	a.leads("a", shop)
+	b.leads("a", shop)
+	for range 2 { // neither node sends as many as all may
+		a.click("a")
+		b.click("a")
+	}
+	a.leads("a", fallback)
+	b.leads("a", fallback)
+	var use api.CapUse
+	if code := second.call("GET", "/api/v1/links/1/cap", "", &use); code != http.StatusOK || use.Clicks < 5 || use.Reached == nil || use.Over != use.Clicks-5 || use.Left != 0 {
+		t.Errorf("the cap's use: %d, %+v", code, use)
+	}
+	var history api.ChangeList
+	second.call("GET", "/api/v1/links/1/changes", "", &history)
+	if len(history.Items) == 0 || history.Items[0].Actor != "cap" {
+		t.Errorf("the history begins with %+v", history.Items)
+	}
+
+	// Raised at the other control node, it opens; without the first control node it closes again.
+	if code := second.call("PATCH", "/api/v1/links/1", fmt.Sprintf(`{"cap":{"clicks":%d}}`, use.Clicks+3), nil); code != http.StatusOK {
+		t.Fatalf("raising the cap: %d", code)
+	}
+	a.leads("a", shop)
+	first.stop()
+	for range 4 {
+		b.click("a")
+	}
+	b.leads("a", fallback)
+	a.leads("a", fallback)
+	if code := second.call("PATCH", "/api/v1/links/1", `{"cap":null}`, nil); code != http.StatusOK {
+		t.Fatalf("removing the cap: %d", code)
+	}
+	a.leads("a", shop)
+	b.leads("a", shop)
+	if s := second.status(); len(s.Warnings) > 0 && strings.Contains(s.Warnings[0].What, "caps") {
+		t.Errorf("warnings: %+v", s.Warnings)
+	}
+}
+
 // status is what the command line reads on the machine, in any role.
 func (p *process) status() (s api.Status) {
 	p.t.Helper()

@@ -144,6 +144,7 @@ func (a *App) describe(n *neighbours) distribution.Node {
 	if s, ok := a.collected(); ok {
 		d.Waiting += s.Lag.Records
 	}
+	d.LagMillis = a.ownLag().Milliseconds()
 	n.mu.Lock()
 	d.SkewMillis = n.skew.Milliseconds()
 	n.mu.Unlock()

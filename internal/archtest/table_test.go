@@ -83,6 +83,8 @@ var rooms = []room{
 		why: "facts move between contracts, whatever the engines are"},
 	{pkg: "catalog", may: []string{"affiliate", "store"}, std: []string{"net/http", "database/sql"},
 		why: "a change of a link has one path, over whatever face it came"},
+	{pkg: "clickcap", may: []string{"affiliate", "analytics", "catalog"}, std: []string{"os", "net/http", "database/sql"},
+		why: "a cap is kept by comparing two contracts, whatever counts the clicks and wherever the links are"},
 	{pkg: "account", may: []string{"affiliate", "store"}, std: []string{"net/http", "database/sql"},
 		why: "who may do what is decided apart from faces and engines"},
 	{pkg: "linkfile", may: []string{"affiliate"}, std: []string{"os", "net/http", "database/sql"},
@@ -99,7 +101,7 @@ var rooms = []room{
 		why: "an invented past is data; the caller stores it through the common doors"},
 
 	// Faces.
-	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "commission", "ingest", "ledger", "linkfile", "postback", "remittance", "settlement", "webhook", "experiment"}, std: []string{"database/sql"},
+	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "clickcap", "commission", "ingest", "ledger", "linkfile", "postback", "remittance", "settlement", "webhook", "experiment"}, std: []string{"database/sql"},
 		why: "a face calls the work and never an engine"},
 	{pkg: "api/client", may: []string{"affiliate", "api", "catalog"}, std: []string{"os", "database/sql"},
 		why: "the client speaks the shapes that the server declares"},
@@ -158,10 +160,10 @@ var libraries = []struct {
 }{
 	{"github.com/duckdb/duckdb-go", []string{"analytics/duckdb", "analytics/analyticstest"}, nil,
 		"DuckDB is one engine of reports; the suite reads every engine's Parquet with it"},
-	{"github.com/ClickHouse/clickhouse-go", []string{"analytics/clickhouse"}, []string{"app"}, "ClickHouse is one engine of reports"},
+	{"github.com/ClickHouse/clickhouse-go", []string{"analytics/clickhouse"}, []string{"app", "clickcap"}, "ClickHouse is one engine of reports"},
 	{"github.com/parquet-go/parquet-go", []string{"analytics/clickhouse"}, nil, "an engine whose server writes no Parquet for us writes it itself"},
 	{"github.com/mattn/go-sqlite3", []string{"store/sqlite"}, nil, "SQLite is one engine of the store"},
-	{"github.com/jackc/pgx", []string{"store/postgres"}, []string{"app"}, "PostgreSQL is one engine of the store"},
+	{"github.com/jackc/pgx", []string{"store/postgres"}, []string{"app", "clickcap"}, "PostgreSQL is one engine of the store"},
 	{"github.com/danielgtaylor/huma", []string{"api"}, nil, "the API's framework stays behind the API's door"},
 	{"github.com/spf13/cobra", []string{"cmd"}, nil, "only the command line has verbs"},
 	{"github.com/spf13/pflag", []string{"cmd"}, nil, "only the command line has flags"},
