@@ -131,6 +131,11 @@ func (s *Store) examineSchema(ctx context.Context) (found []affiliate.Finding, e
 		} else if err != nil {
 			return err
 		}
+		if err := s.checkFinished(ctx, tx); errors.As(err, &f) && errors.Is(f, store.ErrUnfinished) {
+			found = append(found, affiliate.Finding{Problem: f.Err.Error(), Mend: f.Hint, Harmful: true})
+		} else if err != nil {
+			return err
+		}
 		if n := len(done); n > len(s.migrates) {
 			names := make([]string, 0, n-len(s.migrates))
 			for _, a := range done[len(s.migrates):] {
