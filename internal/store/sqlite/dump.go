@@ -16,6 +16,8 @@ var dumped = map[string]string{
 	"messages": "outbox",
 }
 
+var linksGroup = store.GroupNamed("links")
+
 func tableOf(g *store.Group) string {
 	if from, ok := dumped[g.Name]; ok {
 		return from
@@ -92,14 +94,12 @@ func (t *transaction) dump(number int, after []store.Value, fn func(*store.Item)
 			return err
 		}
 		for i, f := range g.Fields {
-			if f.Number {
-				continue
+			if !f.Number {
+				item.Values[i].Text = texts[i]
 			}
-			if texts[i] == nil && !f.Optional {
-				return &store.Failure{Place: t.store.path, Hint: "restore a backup",
-					Err: fmt.Errorf("%w: of %s, %s has no %s", store.ErrCorrupt, g.Name, item.String(), f.Name)}
-			}
-			item.Values[i].Text = texts[i]
+		}
+		if number == linksGroup && len(texts[len(texts)-1]) == 0 {
+			return &store.Failure{Place: t.store.path, Hint: "restore a backup", Err: fmt.Errorf("%w: the link with %s has no document", store.ErrCorrupt, item.String())}
 		}
 		return fn(&item)
 	})
