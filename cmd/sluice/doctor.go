@@ -96,6 +96,8 @@ func (d *doctor) examine(ctx context.Context) {
 	d.clock()
 	d.setAside()
 	d.intake()
+	d.engines(ctx)
+	d.nodes()
 	d.alarms()
 	d.warnings()
 }

@@ -12,6 +12,7 @@ import (
 // absent.
 type Status struct {
 	Version       string           `json:"version" doc:"Version of the program." example:"0.1.0"`
+	Role          string           `json:"role,omitempty" doc:"Which parts this process runs." example:"all"`
 	StartedAt     time.Time        `json:"started_at" doc:"When the server started."`
 	UptimeSeconds int64            `json:"uptime_seconds" doc:"How long it has been running."`
 	DataDir       string           `json:"data_dir,omitempty" doc:"The data folder." example:"/var/lib/sluice"`
@@ -19,7 +20,9 @@ type Status struct {
 	TableSeq      int64            `json:"table_seq" doc:"Number of the newest change that redirects follow."`
 	CatalogSeq    int64            `json:"catalog_seq" doc:"Number of the newest change. Redirects follow within moments."`
 	Journal       *JournalStatus   `json:"journal,omitempty" doc:"The journal of clicks."`
-	Pipeline      *PipelineStatus  `json:"pipeline,omitempty" doc:"What carries clicks from the journal to the reports."`
+	Pipeline      *PipelineStatus  `json:"pipeline,omitempty" doc:"What carries clicks from the journal, or the broker, to the reports."`
+	Shipper       *PipelineStatus  `json:"shipper,omitempty" doc:"What carries clicks from this machine's journal to the broker, where there is one."`
+	Nodes         []NodeStatus     `json:"nodes,omitempty" doc:"The processes of this installation, where there are several."`
 	Ingest        *IngestStatus    `json:"ingest,omitempty" doc:"Clicks that were made elsewhere, since the start."`
 	Analytics     *analytics.Stats `json:"analytics,omitempty" doc:"What the reports are made from."`
 	Geo           []GeoSource      `json:"geo" doc:"Where countries and networks are known from."`
@@ -37,9 +40,22 @@ type JournalStatus struct {
 
 // PipelineStatus says how far the reports are behind.
 type PipelineStatus struct {
-	Records int64   `json:"records" doc:"Clicks that are on disk and not yet in the reports."`
+	Records int64   `json:"records" doc:"Clicks that are stored and have not arrived yet."`
 	Bytes   int64   `json:"bytes" doc:"Their size."`
 	Seconds float64 `json:"seconds" doc:"Age of the oldest of them."`
+}
+
+// NodeStatus is a process as it describes itself to the others.
+type NodeStatus struct {
+	Name        string  `json:"name" doc:"What it is called." example:"redirect-3-QX4T"`
+	Number      int     `json:"number" doc:"Its node number, which is in the click ids that it makes."`
+	Role        string  `json:"role" doc:"Which parts it runs." example:"redirect"`
+	Version     string  `json:"version" doc:"Version of the program."`
+	Address     string  `json:"address" doc:"Its admin address."`
+	TableSeq    int64   `json:"table_seq" doc:"Number of the newest change that it follows."`
+	Waiting     int64   `json:"waiting" doc:"Clicks that wait there to be sent on or stored."`
+	SkewSeconds float64 `json:"skew_seconds" doc:"How far its clock is ahead of the distribution's."`
+	Alarms      int     `json:"alarms" doc:"How many alarms are raised there."`
 }
 
 // IngestStatus counts clicks that were made elsewhere.

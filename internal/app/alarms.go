@@ -39,9 +39,10 @@ const (
 	alarmShipping    = "clicks_not_sent"
 	alarmBroker      = "clicks_expired"
 	alarmNeighbours  = "links_not_shared"
+	alarmEngines     = "engine_unsafe"
 )
 
-var alarmNames = []string{alarmLost, alarmSpace, alarmSync, alarmDisk, alarmBroker, alarmReports, alarmShipping, alarmNeighbours, alarmOffice, alarmCertificate, alarmSecrets}
+var alarmNames = []string{alarmLost, alarmSpace, alarmSync, alarmDisk, alarmBroker, alarmReports, alarmShipping, alarmNeighbours, alarmEngines, alarmOffice, alarmCertificate, alarmSecrets}
 
 // lossLasts is how long after the last lost click the alarm stays, so that nobody
 // misses a loss that came and went.
@@ -155,7 +156,7 @@ func (a *App) conditions(now time.Time, lost int64, lostAt time.Time) []conditio
 		{name: alarmSync, raised: sync != "",
 			what:   "the journal does not reach the disk, a loss of power could take clicks: " + sync,
 			remedy: "look at the disk (dmesg, smartctl); clicks survive the end of this process meanwhile"},
-		a.diskCondition(), a.brokerCondition(), a.reportsCondition(), a.shippingCondition(), a.neighboursCondition(), a.officeCondition(), a.certificateCondition(now), a.sealsCondition(),
+		a.diskCondition(), a.brokerCondition(), a.reportsCondition(), a.shippingCondition(), a.neighboursCondition(), a.enginesCondition(), a.officeCondition(), a.certificateCondition(now), a.sealsCondition(),
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
 	"github.com/sluicehq/sluice/internal/config"
 )
@@ -42,6 +43,7 @@ type Options struct {
 	Now     func() time.Time
 
 	batchPatience time.Duration // with the body of a batch of clicks; ingestTimeout when zero
+	keysAhead     time.Duration // that new keys are known before they are used; keysAhead when zero
 }
 
 // App is one process.
@@ -55,8 +57,9 @@ type App struct {
 	folder      *folder
 	plane       *dataPlane
 
-	keys *keys
-	seal *keySeal // of what nodes share; nil without a secret
+	keys       *keys
+	seal       *keySeal    // of what nodes share; nil without a secret
+	keysShared atomic.Bool // the cookie keys are those of all nodes, as far as is known
 
 	ops      operations
 	office   officeDoor
@@ -69,6 +72,7 @@ type App struct {
 	shippingTrouble   atomic.Pointer[string] // why it cannot be opened
 	neighbours        atomic.Pointer[neighbours]
 	neighboursTrouble atomic.Pointer[string]
+	findings          atomic.Pointer[[]affiliate.Finding] // of the servers under the rooms
 
 	background context.Context // of what runs by itself
 	end        context.CancelFunc
@@ -107,6 +111,8 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	a.keys = newKeys(a.folder, o.Now)
 	if cfg.Cluster.Secret != "" {
 		a.seal = newKeySeal(cfg.Cluster.Secret)
+		before, err := identityFile{a.folder}.load()
+		a.keysShared.Store(err == nil && before.Installation != "") // those on disk are of then
 	}
 	if a.plane, err = openDataPlane(a); err != nil {
 		return nil, err
@@ -159,6 +165,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.isShared() {
 		a.running.Go(func() { a.keepNeighbours(a.background) })
 	}
+	a.running.Go(func() { a.keepExamining(a.background) })
 	go func() {
 		defer close(officeDone)
 		if a.hasOffice() || a.collects() {

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/internal/distribution"
 	"github.com/sluicehq/sluice/internal/distribution/redis"
 	"github.com/sluicehq/sluice/internal/queue"
+	"github.com/sluicehq/sluice/internal/queue/kafka"
 	"github.com/sluicehq/sluice/internal/queue/rabbitmq"
 	"github.com/sluicehq/sluice/internal/store"
 	"github.com/sluicehq/sluice/internal/store/postgres"
@@ -62,11 +63,17 @@ func (a *App) member() string { return fmt.Sprintf("sluice-%s-%d", a.config.Role
 
 // openBroker opens where clicks are read.
 func (a *App) openBroker(ctx context.Context) (queue.Queue, error) {
+	if a.config.Queue.Engine == config.Kafka {
+		return opened[queue.Queue](kafka.OpenQueue(ctx, a.kafkaOptions()))
+	}
 	return opened[queue.Queue](rabbitmq.OpenQueue(ctx, a.rabbitOptions()))
 }
 
 // openProducer opens where clicks are sent to.
 func (a *App) openProducer(ctx context.Context) (queue.Producer, error) {
+	if a.config.Queue.Engine == config.Kafka {
+		return opened[queue.Producer](kafka.OpenProducer(ctx, a.kafkaOptions()))
+	}
 	return opened[queue.Producer](rabbitmq.OpenProducer(ctx, a.rabbitOptions()))
 }
 
@@ -76,6 +83,15 @@ func (a *App) rabbitOptions() rabbitmq.Options {
 		Replication: c.Replication, Retention: time.Duration(c.Retention), Member: a.member(), Logger: a.options.Logger}
 }
 
+func (a *App) kafkaOptions() kafka.Options {
+	c := &a.config.Queue
+	scheme, servers, _ := strings.Cut(c.URL, "://")
+	return kafka.Options{Servers: strings.Split(strings.TrimSuffix(servers, "/"), ","), User: c.User, Password: c.Password, Mechanism: c.Mechanism,
+		TLS: scheme == "kafkas", CAFile: c.CAFile, Topic: c.Name, Partitions: c.Partitions, Replication: c.Replication, Retention: time.Duration(c.Retention),
+		Member: a.member(), Logger: a.options.Logger}
+}
+
+// openDistribution opens what the configuration names.
 func (a *App) openDistribution(ctx context.Context) (distribution.Distribution, error) {
 	c := &a.config.Distribution
 	return opened[distribution.Distribution](redis.Open(ctx, redis.Options{URL: c.URL, Password: c.Password, CAFile: c.CAFile, Name: c.Name}))

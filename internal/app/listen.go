@@ -298,6 +298,10 @@ func (a *App) officeHandler() http.Handler {
 			o.handler.ServeHTTP(w, r)
 			return
 		}
+		if r.Method == http.MethodGet && r.URL.Path == "/api/v1/status" && api.ByOperator(r) {
+			answerJSON(w, http.StatusOK, a.status(r.Context())) // what is wrong is asked for most when something is
+			return
+		}
 		detail := "Sluice is starting; try again in a moment"
 		if t := a.office.trouble.Load(); t != nil {
 			detail = *t

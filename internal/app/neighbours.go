@@ -144,7 +144,7 @@ func (a *App) describe(n *neighbours) distribution.Node {
 	return d
 }
 
-// keepSending waits for the back office and sends its links.
+// keepSending waits for the back office and sends its links, until another epoch begins.
 func (a *App) keepSending(ctx context.Context, n *neighbours) {
 	for ctx.Err() == nil {
 		o := a.office.get()
@@ -164,7 +164,25 @@ func (a *App) keepSending(ctx context.Context, n *neighbours) {
 			},
 			Logger: a.options.Logger})
 		n.sender.Store(s)
-		s.Run(ctx)
+		epoch, over := context.WithCancel(ctx)
+		go func() {
+			defer over()
+			awaitEpoch(epoch, o.store, identity)
+		}()
+		s.Run(epoch)
+		over()
+	}
+}
+
+// epochEvery is how often it is looked whether an operator has begun another epoch.
+const epochEvery = 2 * time.Second
+
+func awaitEpoch(ctx context.Context, s store.Store, now replication.Identity) {
+	for ctx.Err() == nil {
+		sleep(ctx, epochEvery)
+		if there, err := installation(ctx, s); err == nil && there != now {
+			return
+		}
 	}
 }
 

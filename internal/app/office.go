@@ -79,7 +79,7 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 	}
 	a.openCourier(o)
 	o.handler = api.New(api.Options{
-		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.reports.analytics, Office: o.books, Webhooks: a.webhookDesk(o), Mailbox: a.mailbox, Ingest: a.intake,
+		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.reports.analytics, Office: o.books, Webhooks: a.webhookDesk(o), Mailbox: a.mailbox, Ingest: a.intake, Cluster: clusterDesk{a},
 		Status: a.status, PublicURL: a.publicURL, Followed: o.publisher.followed, TempDir: a.folder.at("store"),
 		ImportBytesMax: int64(a.config.Limits.ImportBytes),
 		Now:            a.options.Now, Logger: a.options.Logger, Version: a.options.Version,

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -17,7 +18,7 @@ import (
 )
 
 // keysAhead is how long before its first use a new cookie key is with all nodes, those included
-// that reach the distribution only now and then.
+// that reach the distribution only now and then, unless Options say otherwise.
 const keysAhead = time.Minute
 
 // secretKey derives a key for a use from cluster.secret.
@@ -133,7 +134,12 @@ func (a *App) takeKeys(purpose string, k sealedKeys) error {
 	if err != nil {
 		return err
 	}
-	return a.keys.replace(purpose, f)
+	if err := a.keys.replace(purpose, f); err != nil {
+		return err
+	}
+	a.watchKeys()
+	a.keysShared.Store(true)
+	return nil
 }
 
 // rotateCookieKeys begins to sign cookies with a new key, on all nodes. Cookies that the old
@@ -161,7 +167,7 @@ func (a *App) rotateCookieKeys(ctx context.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		next := a.seal.seal(cookieKeys, there.Revision+1, f.rotated(now, now.Add(keysAhead)))
+		next := a.seal.seal(cookieKeys, there.Revision+1, f.rotated(now, now.Add(cmp.Or(a.options.keysAhead, keysAhead))))
 		return &next, nil
 	})
 	if err != nil {
@@ -208,9 +214,7 @@ func (a *App) fetchKeys(ctx context.Context, from distribution.Values) error {
 
 // watchKeys lets a new key be used when its time has come.
 func (a *App) watchKeys() {
-	ring, err := a.keys.ring(cookieKeys)
-	if err != nil {
-		return
+	if ring, err := a.keys.ring(cookieKeys); err == nil {
+		a.plane.useKeys(ring)
 	}
-	a.plane.useKeys(ring)
 }

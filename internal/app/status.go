@@ -19,7 +19,7 @@ const lagSecondsMax = 30
 func (a *App) status(ctx context.Context) api.Status {
 	table := a.plane.tables.Current()
 	s := statusReport{api.Status{
-		Version: a.options.Version, StartedAt: a.started, UptimeSeconds: int64(a.options.Now().Sub(a.started).Seconds()),
+		Version: a.options.Version, Role: string(a.config.Role), StartedAt: a.started, UptimeSeconds: int64(a.options.Now().Sub(a.started).Seconds()),
 		DataDir: a.folder.path, Links: int64(table.Links()), TableSeq: table.Seq(),
 	}}
 	s.Alarms = a.alarms()
@@ -37,6 +37,7 @@ func (a *App) status(ctx context.Context) api.Status {
 	}
 	a.diskStatus(&s)
 	a.officeStatus(ctx, &s)
+	a.clusterStatus(&s)
 	a.intakeStatus(&s)
 	return s.Status
 }
@@ -80,15 +81,15 @@ func (a *App) diskStatus(s *statusReport) {
 }
 
 func (a *App) officeStatus(ctx context.Context, s *statusReport) {
-	o := a.office.get()
-	if o == nil {
-		return
+	if o := a.office.get(); o != nil {
+		if seq, err := o.catalog.LastSeq(ctx); err == nil {
+			s.CatalogSeq = seq
+		}
 	}
-	if seq, err := o.catalog.LastSeq(ctx); err == nil {
-		s.CatalogSeq = seq
-	}
-	if stats, err := o.reports.analytics.Stats(ctx); err == nil {
-		s.Analytics = &stats
+	if r := a.reports.Load(); r != nil {
+		if stats, err := r.analytics.Stats(ctx); err == nil {
+			s.Analytics = &stats
+		}
 	}
 	p, ok := a.collected()
 	if !ok {

@@ -168,6 +168,7 @@ type Queue struct {
 	User         string   `yaml:"user"`
 	Password     string   `yaml:"password"`
 	PasswordFile string   `yaml:"password_file"`
+	Mechanism    string   `yaml:"mechanism"` // how Kafka is shown the password
 	CAFile       string   `yaml:"ca_file"`
 	Name         string   `yaml:"name"`        // of the topic, or the start of the streams' names
 	Partitions   int      `yaml:"partitions"`  // when it is created
@@ -274,7 +275,7 @@ func Default() Config {
 		Cookie:       Cookie{Name: "sluice", TTL: 400 * Day},
 		Privacy:      Privacy{StoreIP: StoreTruncated, HonorGPC: true, HonorDNT: true},
 		Store:        Store{Engine: SQLite, Schema: "sluice", Connections: 20},
-		Queue:        Queue{Engine: InJournal, Name: "sluice.clicks", Partitions: 12, Retention: 7 * Day},
+		Queue:        Queue{Engine: InJournal, Mechanism: "PLAIN", Name: "sluice.clicks", Partitions: 12, Retention: 7 * Day},
 		Analytics:    Analytics{Engine: DuckDB, Database: "sluice", MemoryLimit: 120 * MiB},
 		Distribution: Distribution{Engine: None, Name: "sluice"},
 		Limits: Limits{HeaderBytes: 16 * KiB, BodyBytes: 1 * MiB, ImportBytes: 1 * GiB,

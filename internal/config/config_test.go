@@ -73,7 +73,7 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 		Privacy: config.Privacy{StoreIP: config.StoreNone, HonorDNT: true},
 		Geo:     config.Geo{CountryFile: "/geo/country.mmdb", ASNFile: "/geo/asn.mmdb"},
 		Store:   config.Store{Engine: config.Postgres, URL: "postgres://sluice@db:5432/sluice", Password: "word", Schema: "links", Connections: 9},
-		Queue: config.Queue{Engine: config.Kafka, URL: "kafka://a:9092,b:9092", User: "clicks", Password: secret, CAFile: "/tls/ca.pem", Name: "clicks",
+		Queue: config.Queue{Engine: config.Kafka, URL: "kafka://a:9092,b:9092", User: "clicks", Password: secret, Mechanism: "SCRAM-SHA-512", CAFile: "/tls/ca.pem", Name: "clicks",
 			Partitions: 24, Replication: 3, Retention: 3 * config.Day},
 		Analytics: config.Analytics{Engine: config.ClickHouse, URL: "clickhouse://sluice@c:9000", Password: "word", Database: "reports", Cluster: "many", Replicated: true,
 			MemoryLimit: config.GiB, Threads: 2},

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,7 +30,12 @@ func (v *check) engines(c *Config) {
 	v.remote("queue", c.HasBroker(), c.Queue.URL, "amqp://HOST:5672/ or kafka://HOST:9092,HOST:9092", c.Queue.Password, c.Queue.PasswordFile)
 	v.remote("analytics", c.Analytics.Engine != DuckDB, c.Analytics.URL, "clickhouse://USER@HOST:9000", c.Analytics.Password, c.Analytics.PasswordFile)
 	v.remote("distribution", c.Distribution.Engine != None, c.Distribution.URL, "redis://HOST:6379", c.Distribution.Password, c.Distribution.PasswordFile)
-	between(v, "store.connections", c.Store.Connections, 2, 1000)
+	oneOf(v, "queue.mechanism", c.Queue.Mechanism, "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+	schemes := map[Engine][]string{RabbitMQ: {"amqp", "amqps"}, Kafka: {"kafka", "kafkas"}}[c.Queue.Engine]
+	if scheme, _, _ := strings.Cut(c.Queue.URL, "://"); c.HasBroker() && c.Queue.URL != "" && len(schemes) > 0 && !slices.Contains(schemes, scheme) {
+		v.fault("queue.url", "the address of %s begins with %s://", c.Queue.Engine, strings.Join(schemes, ":// or "))
+	}
+	between(v, "store.connections", c.Store.Connections, 3, 1000)
 	between(v, "queue.partitions", c.Queue.Partitions, 1, 10_000)
 	between(v, "queue.replication", c.Queue.Replication, 0, 100)
 	between(v, "queue.retention", c.Queue.Retention, Duration(time.Hour), 365*Day)

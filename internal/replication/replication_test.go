@@ -339,7 +339,7 @@ func TestRolledBackStoreIsNotObeyed(t *testing.T) {
 	w.store.mu.Lock()
 	w.store.all = w.store.all[:6]
 	w.store.mu.Unlock()
-	w.troubled(c.trouble, "sluice links republish")
+	w.troubled(c.trouble, "sluice cluster republish")
 	w.serves(n, 10)
 	c.stop()
 	// The operator says that it is right.
@@ -351,7 +351,7 @@ func TestRolledBackStoreIsNotObeyed(t *testing.T) {
 	}
 	// A control node that was away does not undo it.
 	late := w.control()
-	w.troubled(late.trouble, "sluice links republish")
+	w.troubled(late.trouble, "sluice cluster republish")
 	w.serves(n, 6)
 }
 

@@ -99,7 +99,7 @@ func (s *Sender) send(ctx context.Context) error {
 		return err
 	case last < head.Seq:
 		return affiliate.Errorf(affiliate.Conflict, "the store knows changes up to %d, the nodes have links up to %d: the store was lost or rolled back, and is not obeyed. "+
-			"Restore its newest backup; or, to go on with what it has, run: sluice links republish", last, head.Seq)
+			"Restore its newest backup; or, to go on with what it has, run: sluice cluster republish", last, head.Seq)
 	case head.Seq == 0 || reload:
 		return s.snapshot(ctx, last)
 	case last > head.Seq:

@@ -8,7 +8,7 @@ import (
 
 // The drills that every change must pass; make drills runs all of them.
 func TestDrills(t *testing.T) {
-	for _, broker := range []string{"rabbitmq"} {
+	for _, broker := range []string{"rabbitmq", "kafka"} {
 		t.Run(broker, func(t *testing.T) {
 			r := newRig(t, Options{Broker: broker, Redirects: 2, Controls: 2, Pipelines: 2, Port: 23000, Sources: 6}, 300)
 			r.run(drill{"nothing", func(*rig) (func() error, error) { return nil, nil }, 2 * time.Second})

@@ -235,6 +235,7 @@ func hostileStrings(t *testing.T, h Harness) {
 	stored := map[string]string{ // what was given and what comes back
 		`'; DROP TABLE clicks; --`:            `'; DROP TABLE clicks; --`,
 		`"double" 'single' \back`:             `"double" 'single' \back`,
+		`? $1 {x:String} @x :x %s \0 \' \x41`: `? $1 {x:String} @x :x %s \0 \' \x41`,
 		"nul\x00inside":                       "nul\x00inside",
 		"\x00":                                "\x00",
 		"not \xff\xfe UTF-8 \xc3(":            "not \uFFFD UTF-8 \uFFFD(",

@@ -21,6 +21,9 @@ const (
 	// was overtaken ends.
 	insertTime = 60 * time.Second
 	runsMax    = 32
+	// unseenTime is how long a batch waits for statements that it cannot see. Most
+	// end within; the search for copies looks after the others.
+	unseenTime = 5 * time.Second
 )
 
 // errOvertaken says that another writer has the source.
@@ -84,7 +87,7 @@ func (e *Engine) store(ctx context.Context, s *source, batch *analytics.Batch) e
 		return err
 	}
 	e.hooks.call(e.hooks.announced)
-	rows, err := e.check(ctx, n, batch.Rows)
+	rows, err := e.check(ctx, s, n, batch.Rows)
 	if err != nil {
 		return err
 	}
@@ -99,29 +102,91 @@ func (e *Engine) store(ctx context.Context, s *source, batch *analytics.Batch) e
 
 // check returns the rows that the batch still has to store. A batch that must not be
 // stored is withdrawn: nothing of it was.
-func (e *Engine) check(ctx context.Context, n *entry, rows []Row) ([]Row, error) {
+func (e *Engine) check(ctx context.Context, s *source, n *entry, rows []Row) ([]Row, error) {
 	at, err := e.stand(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	if at.position != n.from || at.top > n.number || at.twins > 1 {
-		if err := e.write(ctx, n, withdrawn, false); err != nil {
-			e.log.Warn("a batch that was not stored could not be withdrawn; its times are searched for copies", "source", n.source, "error", err)
-		}
-		return nil, errOvertaken
+	if at.overtakes(n) {
+		return nil, e.withdraw(ctx, n)
 	}
-	if at.loose == 0 || len(rows) == 0 {
+	if at.loose == 0 {
 		return rows, nil
 	}
 	loose, err := e.looseBefore(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(loose, func(l entry) bool { return overlap(l.runs, n.runs) }) {
+	if fresh := slices.DeleteFunc(slices.Clone(loose), func(l entry) bool { return l.number <= s.outlasted }); len(fresh) > 0 {
+		if err := e.outlast(ctx, fresh); err != nil {
+			return nil, err
+		}
+		if at, err = e.stand(ctx, n); err != nil { // one of them may have finished at last
+			return nil, err
+		}
+		if at.overtakes(n) {
+			return nil, e.withdraw(ctx, n)
+		}
+		s.outlasted = n.number - 1
+	}
+	loose = slices.DeleteFunc(loose, func(l entry) bool { return !overlap(l.runs, n.runs) })
+	if len(loose) == 0 {
 		return rows, nil
 	}
-	e.mend.soon()
+	e.mend.suspect(loose...)
 	return e.missing(ctx, rows)
+}
+
+// withdraw says that a batch was not stored and will not be.
+func (e *Engine) withdraw(ctx context.Context, n *entry) error {
+	if err := e.write(ctx, n, withdrawn, false); err != nil {
+		e.log.Warn("a batch that was not stored could not be withdrawn; its times are searched for copies", "source", n.source, "error", err)
+	}
+	return errOvertaken
+}
+
+// outlast waits until no statement runs that stores rows or the position of the
+// announcements. Such a statement is on the server's list before it looks at its fence:
+// one that is not there now will find our announcement, and one that has gone has left
+// its rows to be found.
+func (e *Engine) outlast(ctx context.Context, loose []entry) error {
+	processes := "system.processes"
+	if e.tables.cluster != "" {
+		processes = fmt.Sprintf("cluster(%s, system, processes)", e.tables.cluster)
+	}
+	var ids []string
+	for i := range loose {
+		ids = append(ids, "'"+loose[i].statements()+"'")
+	}
+	query := fmt.Sprintf("SELECT count() FROM %s WHERE substring(query_id, 1, %d) IN (%s)", processes, len(loose[0].statements()), strings.Join(ids, ", "))
+	began := time.Now()
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		var running uint64
+		err := e.scan(ctx, query, &running)
+		if codeOf(err) == codeAccessDenied {
+			e.log.Warn("the user may not see which statements run, so a batch waits a moment instead; grant it SELECT on system.processes", "place", e.place)
+			return sleep(ctx, unseenTime)
+		}
+		if err != nil || running == 0 {
+			return err
+		}
+		if time.Since(began) > insertTime+5*time.Second { // the search for copies has to do it
+			e.log.Warn("a statement that stores clicks does not end; a batch goes on beside it", "place", e.place)
+			return nil
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // missing returns the rows whose clicks are not there yet.
@@ -132,7 +197,7 @@ func (e *Engine) missing(ctx context.Context, rows []Row) ([]Row, error) {
 		for i := range part {
 			ids[i] = part[i].ID
 		}
-		known, err := e.known(ctx, ids)
+		known, err := e.known(ctx, ids, e.eachNow)
 		if err != nil {
 			return nil, err
 		}
@@ -169,10 +234,15 @@ func (e *Engine) finish(ctx context.Context, n *entry, rows []Row) error {
 		return err
 	}
 	at, err := e.stand(ctx, n)
-	if err == nil && !at.finished {
-		err = errOvertaken
+	switch {
+	case err != nil:
+		return err
+	case !at.finished:
+		return errOvertaken
+	case at.top > n.number: // by one who has not seen that we finished, where replicas lag
+		e.mend.suspect(*n)
 	}
-	return err
+	return nil
 }
 
 // insert stores rows, unless a higher number was announced. They go along with the
@@ -188,18 +258,10 @@ func (e *Engine) insert(ctx context.Context, n *entry, rows []Row) error {
 		return err
 	}
 	condition := e.fence(n)
-	if e.hooks.unfenced {
-		condition = "1"
+	if e.hooks.fence != nil {
+		condition = e.hooks.fence(condition)
 	}
-	s := e.logging()
-	s["max_execution_time"] = int(insertTime / time.Second)
-	if e.tables.cluster != "" {
-		s["insert_distributed_sync"] = 1
-	}
-	if e.partitionsBounded && e.tables.partition == "day" {
-		s["max_partitions_per_insert_block"] = 0 // late clicks may be of any day
-	}
-	err = e.execWith(ctx, s, insertRows(e.tables.name(clicksTable), condition), b.table)
+	err = e.execWith(n.named(ctx), e.storing(), insertRows(e.tables.name(clicksTable), condition), b.table)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return fmt.Errorf("the server took longer than %v to store %d rows: %w", insertTime, len(rows), err)
 	}

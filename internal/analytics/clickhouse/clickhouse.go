@@ -19,19 +19,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"regexp"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 
-	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
 )
 
@@ -45,11 +42,13 @@ type Options struct {
 	// Database of the tables; default "sluice". It is created if that is allowed.
 	Database string
 
-	// Cluster of that name, in the server's configuration, keeps the clicks in
-	// shards behind a Distributed table. "" is a server alone.
-	Cluster string
 	// Replicated tables need ZooKeeper or Keeper, and the macros {shard} and {replica}.
+	// All collectors name the servers in the same order: the first that answers is used.
 	Replicated bool
+	// Cluster of that name, in the servers' configuration, keeps the clicks in
+	// shards behind a Distributed table; tables are Replicated then, for the log of
+	// batches has to be on all servers. "" is a server, or a shard, alone.
+	Cluster string
 	// InsertQuorum is how many replicas have a batch before it counts as stored;
 	// 0 leaves it to one, which may die with it.
 	InsertQuorum int
@@ -72,6 +71,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock, which ends a report without an end; default: time.Now.
 	Now func() time.Time
+
+	examined bool // nothing is made
 }
 
 // writersMax is how many batches are stored at the same time.
@@ -91,14 +92,13 @@ type Engine struct {
 	log     *slog.Logger
 	now     func() time.Time
 	conn    driver.Conn
+	version proto.Version // of the server
 	readers chan struct{}
 	writers chan struct{}
 
 	mu      sync.Mutex // guards what follows; the lock of a source is taken before
 	sources map[string]*source
 	blocks  []*block // free ones
-
-	partitionsBounded bool // the server has a bound of partitions in a batch
 
 	names names
 	mend  mender
@@ -110,7 +110,7 @@ type Engine struct {
 // that of the source.
 type hooks struct {
 	announced, checked, rowsStored func()
-	unfenced                       bool // the rows are stored although another writer came
+	fence                          func(condition string) string // instead of that of the rows
 }
 
 func (h *hooks) call(hook func()) {
@@ -139,6 +139,9 @@ func (o *Options) check() (*clickhouse.Options, error) {
 		if name != "" && !identifier.MatchString(name) {
 			return nil, fmt.Errorf("analytics: %q is no name for a database or cluster of ClickHouse: take letters, digits and _, a letter first", name)
 		}
+	}
+	if o.Cluster != "" && !o.Replicated {
+		return nil, errors.New("analytics: a cluster of ClickHouse needs replicated tables, for the log of batches has to be on all its servers")
 	}
 	if o.Partition != "month" && o.Partition != "day" {
 		return nil, fmt.Errorf("analytics: clicks are partitioned by \"month\" or \"day\", not by %q", o.Partition)
@@ -195,7 +198,7 @@ func connect(ctx context.Context, o Options) (*Engine, error) {
 		readers: make(chan struct{}, o.Readers), writers: make(chan struct{}, writersMax),
 		sources: map[string]*source{},
 	}
-	e.names.known = map[int64]naming{}
+	e.names.known, e.mend.suspects = map[int64]naming{}, map[looseKey]entry{}
 	if err := e.dial(ctx, *c); err != nil {
 		if e.conn != nil {
 			err = errors.Join(err, e.conn.Close())
@@ -210,7 +213,7 @@ func (e *Engine) dial(ctx context.Context, c clickhouse.Options) error {
 	first := c.Auth.Database
 	c.Auth.Database = e.options.Database
 	err := e.dialTo(ctx, c)
-	if codeOf(err) == codeUnknownDatabase {
+	if codeOf(err) == codeUnknownDatabase && !e.options.examined {
 		_ = e.conn.Close() // it has no connection
 		c.Auth.Database = first
 		if err = e.dialTo(ctx, c); err == nil {
@@ -224,8 +227,8 @@ func (e *Engine) dial(ctx context.Context, c clickhouse.Options) error {
 	if err != nil {
 		return e.explain(ctx, err)
 	}
-	e.partitionsBounded = version.Version.Major >= 19
-	if v := version.Version; v.Major < 18 || v.Major == 18 && v.Minor < 16 {
+	if e.version = version.Version; !e.newer(18, 16) {
+		v := e.version
 		return fmt.Errorf("analytics: %s is ClickHouse %d.%d; 18.16 or newer is needed: upgrade the server", e.place, v.Major, v.Minor)
 	}
 	return nil
@@ -253,18 +256,44 @@ func (e *Engine) reading() settings {
 	return settings{
 		"max_execution_time": int(max(1, e.options.ReportTime/time.Second)),
 		"max_memory_usage":   int(e.options.ReportMemory),
+		// What does not fit half of it goes to the server's disk.
+		"max_bytes_before_external_group_by": int(e.options.ReportMemory / 2),
+		"max_bytes_before_external_sort":     int(e.options.ReportMemory / 2),
 	}
 }
 
-// logging are the settings of what reads and writes the log of batches: with a quorum
-// every replica must see what any has acknowledged.
+// logging are the settings of what reads and writes the log of batches: with a quorum,
+// whatever replica is asked has all that any has acknowledged. That takes quorums one
+// after the other, which releases since 2020 have to be told.
 func (e *Engine) logging() settings {
 	s := settings{}
 	if e.options.InsertQuorum > 0 {
-		s["insert_quorum"] = e.options.InsertQuorum
-		s["select_sequential_consistency"] = 1
+		s["insert_quorum"], s["select_sequential_consistency"] = e.options.InsertQuorum, 1
+		if e.newer(20, 10) {
+			s["insert_quorum_parallel"] = 0
+		}
 	}
 	return s
+}
+
+// storing are the settings of what stores rows: they wait for the quorum and for all
+// shards, and not for each other. Late clicks may be of any day.
+func (e *Engine) storing() settings {
+	s := e.logging()
+	delete(s, "insert_quorum_parallel")
+	s["max_execution_time"] = int(insertTime / time.Second)
+	if e.tables.cluster != "" {
+		s["insert_distributed_sync"] = 1
+	}
+	if e.newer(19, 1) && e.tables.partition == "day" {
+		s["max_partitions_per_insert_block"] = 0
+	}
+	return s
+}
+
+// newer says whether the server is of that release or a later one.
+func (e *Engine) newer(major, minor uint64) bool {
+	return e.version.Major > major || e.version.Major == major && e.version.Minor >= minor
 }
 
 // exec runs a statement with the tables that go along.
@@ -284,6 +313,11 @@ func (e *Engine) each(ctx context.Context, query string, fn func(rows driver.Row
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return e.eachNow(ctx, query, fn, along...)
+}
+
+// eachNow does so without waiting for other readers.
+func (e *Engine) eachNow(ctx context.Context, query string, fn func(rows driver.Rows) error, along ...*ext.Table) error {
 	return e.eachWith(ctx, e.reading(), query, fn, along...)
 }
 
@@ -329,6 +363,9 @@ func (e *Engine) Stats(ctx context.Context) (analytics.Stats, error) {
 		}
 		err = e.scan(ctx, fmt.Sprintf("SELECT sum(bytes_on_disk) FROM %s WHERE active AND database = '%s'", parts, e.tables.database), &size)
 		s.Bytes = int64(size)
+		if codeOf(err) == codeAccessDenied { // Examine says so
+			err = nil
+		}
 	}
 	return s, e.explain(ctx, err)
 }
@@ -354,64 +391,4 @@ func (e *Engine) giveBlock(b *block) {
 	if len(e.blocks) < 4 {
 		e.blocks = append(e.blocks, b)
 	}
-}
-
-// The server's numbers of errors.
-const (
-	codeUnknownDatabase  = 81
-	codeAccessDenied     = 497
-	codeNoDatabaseAccess = 291
-	codeReadonly         = 164
-	codeUnknownSetting   = 115
-)
-
-func codeOf(err error) int32 {
-	var exception *clickhouse.Exception
-	if errors.As(err, &exception) {
-		return exception.Code
-	}
-	return 0
-}
-
-// hints say what to do about the server's errors, by their numbers.
-var hints = []struct {
-	codes []int32
-	hint  string
-}{
-	{[]int32{516, 192, 193, 194}, "the user or the password is wrong; check analytics' URL and password, and the server's users"},
-	{[]int32{codeUnknownDatabase}, "there is no such database; create it, or name one that is there"},
-	{[]int32{codeAccessDenied, codeNoDatabaseAccess}, "the user may not do that; grant it SELECT, INSERT, CREATE, ALTER DELETE and DROP PARTITION on the database"},
-	{[]int32{codeReadonly}, "the user may only read, or may not change settings; give it a profile without readonly"},
-	{[]int32{codeUnknownSetting, 452}, "the server or the user's profile refuses a setting that bounds queries; allow max_execution_time and max_memory_usage"},
-	{[]int32{252}, "too many parts: batches come faster than the server merges them; they are tried again, but send fewer and larger ones, or give the server faster disks"},
-	{[]int32{241}, "the query does not fit the memory that it may take; ask for less time or fewer dimensions, or raise the report's memory"},
-	{[]int32{159, 160}, "the query takes longer than it may; ask for less time or fewer dimensions, or raise the report's time"},
-	{[]int32{243, 75}, "the server's disk is full; make room, or drop old partitions"},
-	{[]int32{242}, "the table is read-only: its replica has lost ZooKeeper; look at the server's log"},
-	{[]int32{202}, "the server has too many queries at once; they are tried again, or raise its max_concurrent_queries"},
-	{[]int32{60, 47, 16}, "a table or column is missing; start Sluice again, which makes what is missing, or restore a backup"},
-	{[]int32{285, 286, 319}, "too few replicas have the batch; it is tried again when they are back"},
-}
-
-// explain gives an error its place and, where there is one, its remedy.
-func (e *Engine) explain(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case affiliate.CodeOf(err) != "" || errors.Is(err, analytics.ErrPosition):
-		return err
-	case ctx.Err() != nil:
-		return fmt.Errorf("analytics: stopped: %w", context.Cause(ctx))
-	}
-	code := codeOf(err)
-	for _, h := range hints {
-		if slices.Contains(h.codes, code) {
-			return fmt.Errorf("analytics: %s: %s: %w", e.place, h.hint, err)
-		}
-	}
-	var network net.Error
-	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, clickhouse.ErrAcquireConnTimeout) {
-		return fmt.Errorf("analytics: %s: the server does not answer; see whether it runs, and the address: %w", e.place, err)
-	}
-	return fmt.Errorf("analytics: %s: %w", e.place, err)
 }

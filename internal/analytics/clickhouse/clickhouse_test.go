@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +41,8 @@ func options(t testing.TB) Options {
 			return
 		}
 		defer func() { _ = e.Close() }()
-		if err := e.exec(context.Background(), "DROP DATABASE IF EXISTS "+o.Database); err != nil {
+		// A table that could not be made leaves a folder behind, which 18.16 stumbles over.
+		if err := e.exec(context.Background(), "DROP DATABASE IF EXISTS "+o.Database); err != nil && !strings.Contains(err.Error(), "Directory not empty") {
 			t.Error(err)
 		}
 	})

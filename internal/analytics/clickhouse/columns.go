@@ -47,7 +47,7 @@ func number[T uint8 | uint16 | uint32 | uint64 | int64](name, kind string, get f
 	}}
 }
 
-func flag(name string, get func(*stored) bool) field {
+func boolean(name string, get func(*stored) bool) field {
 	return number(name, "UInt8", func(r *stored) (n uint8) {
 		if get(r) {
 			n = 1
@@ -86,11 +86,11 @@ var fields = []field{
 	number("visitor_high", "UInt32", func(r *stored) uint32 { return r.visitor.high }),
 	number("visitor_low", "UInt64", func(r *stored) uint64 { return r.visitor.low }),
 	number("link", "Int64", func(r *stored) int64 { return r.Link }),
-	flag("valid", func(r *stored) bool { return r.Valid() }),
-	flag("is_unique", func(r *stored) bool { return r.Unique }),
-	flag("is_bot", func(r *stored) bool { return r.Verdict == affiliate.VerdictBot }),
-	flag("is_ahead", func(r *stored) bool { return r.Signals&(affiliate.SignalHead|affiliate.SignalPrefetch) != 0 }),
-	flag("duplicate", func(r *stored) bool { return r.Duplicate }),
+	boolean("valid", func(r *stored) bool { return r.Valid() }),
+	boolean("is_unique", func(r *stored) bool { return r.Unique }),
+	boolean("is_bot", func(r *stored) bool { return r.Verdict == affiliate.VerdictBot }),
+	boolean("is_ahead", func(r *stored) bool { return r.Signals&(affiliate.SignalHead|affiliate.SignalPrefetch) != 0 }),
+	boolean("duplicate", func(r *stored) bool { return r.Duplicate }),
 	number("outcome", "UInt8", func(r *stored) uint8 { return uint8(r.Outcome) }),
 	number("verdict", "UInt8", func(r *stored) uint8 { return uint8(r.Verdict) }),
 	number("device", "UInt8", func(r *stored) uint8 { return uint8(r.Device) }),

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
@@ -26,6 +28,8 @@ type source struct {
 	known    bool       // what follows is so, unless another writer came
 	position string
 	top      uint64 // the highest number that was announced
+	// outlasted is the highest number of which, and below, nothing can come any more.
+	outlasted uint64
 }
 
 func (e *Engine) source(name string) *source {
@@ -46,6 +50,7 @@ type entry struct {
 	source, from, to string
 	number, tag      uint64
 	runs             []run
+	ran              int // statements
 }
 
 // run is a time in which a batch has clicks, in milliseconds, both ends included.
@@ -112,6 +117,17 @@ func batchOf(source string, number uint64) uint64 {
 	return h.Sum64()&(1<<(batchBits-numberBits)-1)<<numberBits | number&(1<<numberBits-1)
 }
 
+// statements is how the ids of the statements begin that store the entry's rows and
+// finish it.
+func (n *entry) statements() string { return fmt.Sprintf("sluice-%016x", n.tag) }
+
+// named has a statement run under such an id. Each has its own: the server still has
+// one on its list when it has answered.
+func (n *entry) named(ctx context.Context) context.Context {
+	n.ran++
+	return clickhouse.Context(ctx, clickhouse.WithQueryID(fmt.Sprintf("%s-%d", n.statements(), n.ran)))
+}
+
 // numberBits hold the batches of a source: at a thousand a second for 30 years.
 const numberBits = 40
 
@@ -129,9 +145,28 @@ func (e *Engine) write(ctx context.Context, n *entry, kind int, fenced bool) err
 	if fenced {
 		condition = e.fence(n)
 	}
-	return e.execWith(ctx, e.logging(), fmt.Sprintf(`INSERT INTO %s (source, number, tag, kind, position_from, position_to, firsts, lasts)
+	return e.execInTurn(ctx, n, fmt.Sprintf(`INSERT INTO %s (source, number, tag, kind, position_from, position_to, firsts, lasts)
 		SELECT %s, toUInt64(%d), toUInt64(%d), toUInt8(%d), %s, %s, %s, %s FROM system.one WHERE %s`,
 		e.tables.name(appendsTable), literal(n.source), n.number, n.tag, kind, literal(n.from), literal(n.to), numbers(firsts), numbers(lasts), condition))
+}
+
+// execInTurn runs a statement that writes to the log, when no other has a quorum to wait
+// for. Writing an entry twice says the same. n is whose statement it is, if anybody's.
+func (e *Engine) execInTurn(ctx context.Context, n *entry, statement string) error {
+	const tries = 50
+	for try := 1; ; try++ {
+		named := ctx
+		if n != nil {
+			named = n.named(ctx)
+		}
+		err := e.execWith(named, e.logging(), statement)
+		if codeOf(err) != codeQuorumBusy || try == tries {
+			return err
+		}
+		if err := sleep(ctx, rand.N(100*time.Millisecond)); err != nil {
+			return err
+		}
+	}
 }
 
 // fence is the condition that nobody has announced a higher number. It is evaluated
@@ -148,6 +183,11 @@ type standing struct {
 	loose    uint64 // earlier announcements that were neither finished nor withdrawn
 	twins    uint64 // who announced the entry's number
 	finished bool   // the entry is
+}
+
+// overtakes says that the entry's batch must not be stored.
+func (s *standing) overtakes(n *entry) bool {
+	return s.position != n.from || s.top > n.number || s.twins > 1
 }
 
 // window is how many numbers back the log is read for a batch. What an announcement

@@ -49,11 +49,14 @@ func (e *Engine) Known(ctx context.Context, ids []affiliate.ClickID) ([]affiliat
 	if err := analytics.CheckKnown(len(ids)); err != nil {
 		return nil, err
 	}
-	known, err := e.known(ctx, ids)
+	known, err := e.known(ctx, ids, e.each)
 	return known, e.explain(ctx, err)
 }
 
-func (e *Engine) known(ctx context.Context, ids []affiliate.ClickID) (known []affiliate.ClickID, err error) {
+// asker is a way to ask, with other readers or past them.
+type asker func(ctx context.Context, query string, fn func(rows driver.Rows) error, along ...*ext.Table) error
+
+func (e *Engine) known(ctx context.Context, ids []affiliate.ClickID, ask asker) (known []affiliate.ClickID, err error) {
 	left := asked(ids)
 	if len(left) == 0 {
 		return nil, ctx.Err()
@@ -63,7 +66,7 @@ func (e *Engine) known(ctx context.Context, ids []affiliate.ClickID) (known []af
 		return nil, err
 	}
 	query := fmt.Sprintf("SELECT time, id_middle, id_low FROM %s WHERE %s AND %s", e.tables.name(clicksTable), minutes, ofAsked)
-	err = e.each(ctx, query, func(rows driver.Rows) error {
+	err = ask(ctx, query, func(rows driver.Rows) error {
 		var id clickID
 		err := rows.Scan(&id.time, &id.middle, &id.low)
 		if left[id] { // a copy is not named again

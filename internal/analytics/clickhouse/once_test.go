@@ -112,6 +112,46 @@ func TestAWriterWhoStoppedStoresNothingLate(t *testing.T) {
 	}
 }
 
+// unfenced is the condition of a statement that does not look who came.
+func unfenced(string) string { return "1" }
+
+// TestABatchWaitsForAStatement has a statement that has passed its fence and stores its
+// rows a second later, when another writer wants to know which are there.
+func TestABatchWaitsForAStatement(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		o := options(t)
+		one, two := quiet(t, o), quiet(t, o)
+		store(t, one, "", "10", some(0, 10))
+		running := make(chan struct{})
+		one.hooks.checked = func() { close(running) }
+		one.hooks.fence = func(condition string) string { return condition + " AND sleep(1) = 0" }
+		ctx, cancel := context.WithCancel(context.Background())
+		answer := make(chan error)
+		go func() {
+			answer <- one.Append(ctx, analytics.Batch{Source: "a", From: "10", To: "40", Rows: some(10, 30)})
+		}()
+		<-running
+		time.Sleep(300 * time.Millisecond)
+		if gone {
+			cancel() // the writer; the statement may have an end of its own
+		}
+		err := two.Append(context.Background(), analytics.Batch{Source: "a", From: "10", To: "30", Rows: some(10, 20)})
+		if err == nil {
+			err = two.Append(context.Background(), analytics.Batch{Source: "a", From: "30", To: "50", Rows: some(30, 20)})
+		}
+		if err != nil {
+			t.Errorf("the writer who took over: %v", err)
+		}
+		if err := <-answer; !errors.Is(err, analytics.ErrPosition) && !gone {
+			t.Errorf("the writer who was slow: %v, want ErrPosition", err)
+		}
+		cancel()
+		if n := counted(t, two, "count()"); n != 50 {
+			t.Errorf("%d rows are stored, want 50 and not one twice", n)
+		}
+	}
+}
+
 // TestCopiesAreRemoved has a writer whose statement had passed its fence already when
 // another one took over: the moment for which there is no other way.
 func TestCopiesAreRemoved(t *testing.T) {
@@ -122,7 +162,7 @@ func TestCopiesAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	stopped, wake := make(chan struct{}), make(chan struct{})
-	one.hooks.checked, one.hooks.unfenced = func() { close(stopped); <-wake }, true
+	one.hooks.checked, one.hooks.fence = func() { close(stopped); <-wake }, unfenced
 	answer := make(chan error)
 	go func() {
 		answer <- one.Append(context.Background(), analytics.Batch{Source: "a", From: "10", To: "40", Rows: some(10, 30)})
@@ -249,7 +289,9 @@ func TestManyWriters(t *testing.T) {
 		e := quiet(t, o)
 		engines = append(engines, e)
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
-		e.hooks.unfenced = i == 0 // as if each of its statements had just passed
+		if i == 0 { // as if each of its statements had just passed
+			e.hooks.fence = unfenced
+		}
 		all.Go(func() { struggle(t, e, rows, random) })
 	}
 	all.Wait()
@@ -320,8 +362,10 @@ func TestTheLogIsShortened(t *testing.T) {
 	old("asleep", 7, announced, "6", 10)
 	old("asleep", 7, finished, "6", 10)
 	old("asleep", 8, announced, "7", 10)
+	e.mend.looking.Lock()
 	e.mend.pruned = time.Time{}
-	if err := e.prune(ctx); err != nil {
+	e.mend.looking.Unlock()
+	if err := e.look(ctx, looseThen); err != nil {
 		t.Fatal(err)
 	}
 	var entries uint64

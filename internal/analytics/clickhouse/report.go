@@ -223,7 +223,7 @@ func (b *builder) statement() string {
 		for i := range metrics {
 			all = append(all, fmt.Sprintf("m%d", i))
 		}
-		s = fmt.Sprintf("SELECT %s, current FROM (%s) ANY LEFT JOIN (SELECT link AS k%d, current FROM (%s)) USING k%d",
+		s = fmt.Sprintf("SELECT %s, current FROM (%s) ANY LEFT JOIN (SELECT link AS k%d, current FROM (%s)) USING (k%d)",
 			strings.Join(all, ", "), s, at, b.engine.currentNames("1"), at)
 	} else {
 		s += " WITH TOTALS"

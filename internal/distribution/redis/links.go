@@ -71,7 +71,7 @@ func (r *Redis) Begin(ctx context.Context, installation string, epoch int64) err
 	}
 	if got[1] != strconv.FormatInt(epoch, 10) {
 		return affiliate.Errorf(affiliate.Conflict, "Redis at %s distributes the epoch %s of the links, this store has %d: an older backup of the store was restored since; "+
-			"restore the newer one, or run: sluice links republish", r.place, got[1], epoch)
+			"restore the newer one, or run: sluice cluster republish", r.place, got[1], epoch)
 	}
 	return nil
 }

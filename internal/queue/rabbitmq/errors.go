@@ -60,6 +60,8 @@ func has(err error, code int) bool {
 // explainDeclare says what to do about a queue or exchange that cannot be had.
 func explainDeclare(what string, err error) error {
 	switch {
+	case strings.Contains(err.Error(), "does not have a replica on the local node"):
+		return affiliate.Errorf(affiliate.Unavailable, "rabbitmq: %s has no copy on the node that was asked, and AMQP reads only there: have all nodes keep one (rabbitmq-streams add_replica), or name the nodes that do", what)
 	case has(err, amqp.AccessRefused):
 		return affiliate.Errorf(affiliate.Forbidden, "rabbitmq: the user may not make or use %s (%v): grant it with rabbitmqctl set_permissions", what, err)
 	case has(err, amqp.NotFound):

@@ -23,7 +23,7 @@ func (q *Queue) Examine(ctx context.Context) ([]affiliate.Finding, error) {
 	case conn == nil:
 		return nil, trouble
 	}
-	return examine(ctx, conn, t, q.options)
+	return examine(ctx, t, q.options)
 }
 
 // Examine besides says when the broker takes nothing.
@@ -37,7 +37,7 @@ func (p *Producer) Examine(ctx context.Context) ([]affiliate.Finding, error) {
 	case out == nil:
 		return nil, trouble
 	}
-	findings, err := examine(ctx, out.conn, out.topic, p.options)
+	findings, err := examine(ctx, out.topic, p.options)
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	if out.blocked != "" {
@@ -49,7 +49,15 @@ func (p *Producer) Examine(ctx context.Context) ([]affiliate.Finding, error) {
 	return findings, err
 }
 
-func examine(ctx context.Context, conn *amqp.Connection, t topic, o Options) ([]affiliate.Finding, error) {
+// examine asks over a connection of its own: in an alarm the broker no longer listens to
+// those that have sent.
+func examine(ctx context.Context, t topic, o Options) ([]affiliate.Finding, error) {
+	conn, err := o.connect(ctx, "examines")
+	if err != nil {
+		return nil, err
+	}
+	defer closeSoon(conn)
+	defer context.AfterFunc(ctx, func() { closeSoon(conn) })()
 	var findings []affiliate.Finding
 	add := func(mend, problem string, arguments ...any) {
 		findings = append(findings, affiliate.Finding{Problem: fmt.Sprintf(problem, arguments...), Mend: mend})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -73,9 +72,15 @@ func openOutlet(ctx context.Context, o Options) (*outlet, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The library waits for answers without an end.
+	stop := context.AfterFunc(ctx, func() { closeSoon(conn) })
 	out, err := newOutlet(ctx, conn, o)
+	if !stop() && err == nil {
+		err = ctx.Err()
+		out.fail(err)
+	}
 	if err != nil {
-		_ = conn.CloseDeadline(time.Now().Add(time.Second)) // what went wrong is known
+		closeSoon(conn)
 		return nil, err
 	}
 	return out, nil
@@ -253,6 +258,8 @@ func blockedError(host, reason string) error {
 	return affiliate.Errorf(affiliate.Unavailable, "rabbitmq: %s has raised an alarm and takes nothing (%s): free space on its disk, or memory; rabbitmqctl alarms says which", host, reason)
 }
 
+func (o *outlet) isBroken() bool { return o.err() != nil }
+
 func (o *outlet) err() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -276,5 +283,5 @@ func (o *outlet) fail(reason error) {
 
 func (o *outlet) close() {
 	o.fail(queue.ErrClosed)
-	_ = o.conn.CloseDeadline(time.Now().Add(time.Second)) // nothing is waited for any more
+	closeSoon(o.conn)
 }

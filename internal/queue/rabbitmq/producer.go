@@ -63,7 +63,9 @@ func (p *Producer) keep(ctx context.Context, now *outlet) {
 			return
 		}
 		var err error
-		if now, err = openOutlet(ctx, p.options); err != nil {
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
+		now, err = openOutlet(try, p.options)
+		if cancel(); err != nil {
 			wait = min(2*wait, reconnectMax)
 			p.options.Logger.Warn("RabbitMQ cannot be reached; it is tried again", "topic", p.options.Name, "in", wait, "error", err)
 			p.set(nil, err)
@@ -75,7 +77,8 @@ func (p *Producer) keep(ctx context.Context, now *outlet) {
 
 const (
 	reconnectMin = 250 * time.Millisecond
-	reconnectMax = 10 * time.Second
+	reconnectMax = 5 * time.Second
+	tryTimeout   = 30 * time.Second
 )
 
 func (p *Producer) set(o *outlet, trouble error) {
@@ -129,8 +132,10 @@ func (p *Producer) outlet(ctx context.Context) (*outlet, error) {
 		switch {
 		case closed:
 			return nil, queue.ErrClosed
-		case current != nil:
+		case current != nil && !current.isBroken():
 			return current, nil
+		case current != nil:
+			trouble = current.err()
 		}
 		select {
 		case <-changed:

@@ -70,7 +70,7 @@ func (q *Queue) keep(ctx context.Context, now *membership) {
 				now.goodbye()
 			}
 			q.lose(err)
-			_ = now.conn.CloseDeadline(time.Now().Add(2 * time.Second)) // nothing is waited for any more
+			now.close()
 			if ctx.Err() != nil {
 				return
 			}
@@ -82,7 +82,9 @@ func (q *Queue) keep(ctx context.Context, now *membership) {
 			return
 		}
 		var err error
-		if now, err = q.join(ctx); err != nil {
+		try, cancel := context.WithTimeout(ctx, tryTimeout)
+		now, err = q.join(try)
+		if cancel(); err != nil {
 			wait = min(2*wait, reconnectMax)
 			q.options.Logger.Warn("RabbitMQ cannot be reached; it is tried again", "topic", q.options.Name, "in", wait, "error", err)
 			q.lose(err)

@@ -41,68 +41,103 @@ type peer struct {
 	seen time.Time
 }
 
-// membership is the part that a queue takes over one connection.
+// membership is the part that a queue takes over one pair of connections. In an alarm the
+// broker no longer listens to a connection that sends, so the one that reads and holds the
+// locks sends nothing.
 type membership struct {
-	queue  *Queue
-	conn   *amqp.Connection
-	topic  topic
-	ch     *amqp.Channel // for hellos and for opening locks
-	hellos <-chan amqp.Delivery
-	closed chan *amqp.Error
-	peers  map[string]peer
-	refuse map[int]time.Time // when a lock was refused: not to ask at every turn
+	queue   *Queue
+	conn    *amqp.Connection
+	topic   topic
+	ch      *amqp.Channel // of conn, for opening locks
+	hellos  <-chan amqp.Delivery
+	voice   *amqp.Connection // for hellos
+	saying  *amqp.Channel
+	blocked chan amqp.Blocking
+	muted   bool             // there is an alarm
+	closed  chan *amqp.Error // of either
+	peers   map[string]peer
+	refuse  map[int]time.Time // when a lock was refused: not to ask at every turn
 }
 
 // join connects and says hello.
 func (q *Queue) join(ctx context.Context) (*membership, error) {
-	conn, err := q.options.connect(ctx, "reads")
-	if err != nil {
+	m := &membership{queue: q, peers: map[string]peer{}, refuse: map[int]time.Time{}, closed: make(chan *amqp.Error, 2), blocked: make(chan amqp.Blocking, 8)}
+	var err error
+	if m.conn, err = q.options.connect(ctx, "reads"); err != nil {
 		return nil, err
 	}
-	m, err := q.enter(ctx, conn)
+	if m.voice, err = q.options.connect(ctx, "says"); err != nil {
+		closeSoon(m.conn)
+		return nil, err
+	}
+	// The library waits for answers without an end.
+	stop := context.AfterFunc(ctx, m.close)
+	if err = m.enter(ctx); err == nil && !stop() {
+		err = ctx.Err()
+	}
 	if err != nil {
-		_ = conn.CloseDeadline(time.Now().Add(time.Second)) // what went wrong is known
+		m.close()
 		return nil, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.conn, q.topic, q.trouble = conn, m.topic, nil
+	q.conn, q.topic, q.trouble = m.conn, m.topic, nil
 	return m, nil
 }
 
-func (q *Queue) enter(ctx context.Context, conn *amqp.Connection) (*membership, error) {
-	t, err := openTopic(ctx, conn, q.options)
-	if err != nil {
-		return nil, err
+func (m *membership) close() {
+	closeSoon(m.voice)
+	closeSoon(m.conn)
+}
+
+// closeSoon closes a connection of which nothing is expected any more.
+func closeSoon(conn *amqp.Connection) { _ = conn.CloseDeadline(time.Now().Add(time.Second)) }
+
+func (m *membership) enter(ctx context.Context) (err error) {
+	if m.topic, err = openTopic(ctx, m.conn, m.queue.options); err != nil {
+		return err
 	}
-	ch, err := conn.Channel()
-	if err != nil {
-		return nil, fmt.Errorf("rabbitmq: %w", err)
+	if m.ch, err = m.conn.Channel(); err != nil {
+		return fmt.Errorf("rabbitmq: %w", err)
 	}
-	m := &membership{queue: q, conn: conn, topic: t, ch: ch, peers: map[string]peer{}, refuse: map[int]time.Time{},
-		closed: ch.NotifyClose(make(chan *amqp.Error, 1))}
+	m.ch.NotifyClose(m.closed)
+	if m.saying, err = m.voice.Channel(); err != nil {
+		return fmt.Errorf("rabbitmq: %w", err)
+	}
+	m.voice.NotifyBlocked(m.blocked)
+	if err := m.listen(); err != nil {
+		return err
+	}
+	return m.say(false)
+}
+
+// listen hears what other readers say.
+func (m *membership) listen() (err error) {
 	exchange := m.exchange()
-	if err := ch.ExchangeDeclare(exchange, "fanout", false, true, false, false, nil); err != nil {
-		return nil, explainDeclare("the exchange "+exchange, err)
+	if err := m.ch.ExchangeDeclare(exchange, "fanout", false, true, false, false, nil); err != nil {
+		return explainDeclare("the exchange "+exchange, err)
 	}
 	// What nobody fetches is worth nothing after a while.
-	inbox, err := ch.QueueDeclare("", false, true, true, false, amqp.Table{"x-message-ttl": int64(forgetAfter.Milliseconds()), "x-max-length": int64(10_000)})
+	inbox, err := m.ch.QueueDeclare("", false, true, true, false, amqp.Table{"x-message-ttl": int64(forgetAfter.Milliseconds()), "x-max-length": int64(10_000)})
 	if err != nil {
-		return nil, explainDeclare("a queue for what other readers say", err)
+		return explainDeclare("a queue for what other readers say", err)
 	}
-	if err := ch.QueueBind(inbox.Name, "", exchange, false, nil); err != nil {
-		return nil, explainDeclare("the exchange "+exchange, err)
+	if err := m.ch.QueueBind(inbox.Name, "", exchange, false, nil); err != nil {
+		return explainDeclare("the exchange "+exchange, err)
 	}
-	if m.hellos, err = ch.Consume(inbox.Name, "", true, true, false, false, nil); err != nil {
-		return nil, explainDeclare("a queue for what other readers say", err)
+	if m.hellos, err = m.ch.Consume(inbox.Name, "", true, true, false, false, nil); err != nil {
+		return explainDeclare("a queue for what other readers say", err)
 	}
-	return m, m.say(false)
+	return nil
 }
 
 func (m *membership) exchange() string { return m.topic.name + ".readers" }
 
 // say tells the others that this reader lives and what it holds.
 func (m *membership) say(bye bool) error {
+	if m.muted {
+		return nil // the others keep what they hold as long as the locks tell them to
+	}
 	h := hello{Reader: m.queue.id, Bye: bye}
 	m.queue.mu.Lock()
 	for k := range m.queue.held {
@@ -113,7 +148,7 @@ func (m *membership) say(bye bool) error {
 	if err != nil {
 		return err
 	}
-	return m.ch.Publish(m.exchange(), "", false, false, amqp.Publishing{DeliveryMode: amqp.Transient, Body: body})
+	return m.saying.Publish(m.exchange(), "", false, false, amqp.Publishing{DeliveryMode: amqp.Transient, Body: body})
 }
 
 // run takes part until the connection breaks or ctx ends.
@@ -130,6 +165,11 @@ func (m *membership) run(ctx context.Context) error {
 			return ctx.Err()
 		case reason := <-m.closed:
 			return brokenError(m.conn, reason)
+		case b, ok := <-m.blocked:
+			if !ok {
+				return brokenError(m.voice, nil)
+			}
+			m.muted = b.Active
 		case d, ok := <-m.hellos:
 			if !ok {
 				return brokenError(m.conn, nil)
@@ -203,7 +243,7 @@ func (m *membership) share(now time.Time) error {
 		if !mine[k] || theirs[k] || m.queue.has(k) || now.Sub(m.refuse[k]) < helloEvery {
 			continue
 		}
-		locked, err := m.lock(k)
+		locked, err := lock(m.conn, m.topic.lock(k))
 		if err != nil {
 			return err
 		}
@@ -272,24 +312,6 @@ func (m *membership) wake() {
 	case m.queue.wake <- struct{}{}:
 	default: // it is awake
 	}
-}
-
-// lock declares the exclusive queue that stands for reading a partition. The broker
-// deletes it with the connection.
-func (m *membership) lock(k int) (bool, error) {
-	ch, err := m.conn.Channel() // the broker closes it with a refusal
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = ch.Close() }()
-	_, err = ch.QueueDeclare(m.topic.lock(k), false, false, true, false, nil)
-	if has(err, amqp.ResourceLocked) {
-		return false, nil
-	}
-	if err != nil {
-		return false, explainDeclare("the lock "+m.topic.lock(k), err)
-	}
-	return true, nil
 }
 
 // goodbye opens the locks and tells the others, so that they take over at once.

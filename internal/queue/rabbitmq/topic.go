@@ -44,20 +44,73 @@ func (t topic) number(source string) (int, error) {
 }
 
 // openTopic reads which topic there is, and makes one when there is none. Several may do
-// so at once: whatever message comes first in the stream NAME counts for all.
-func openTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, error) {
-	plan := amqp.Table{"x-queue-type": "stream", "x-queue-leader-locator": "least-leaders"}
-	if o.Replication > 0 {
-		plan["x-initial-cluster-size"] = o.Replication
+// so at once: whatever message comes first in the stream NAME counts for all. A stream that
+// another is just making refuses for a moment, so it is tried a few times.
+func openTopic(ctx context.Context, conn *amqp.Connection, o Options) (t topic, err error) {
+	for try := range 20 {
+		if t, err = tryTopic(ctx, conn, o); err == nil || conn.IsClosed() {
+			return t, err
+		}
+		switch affiliate.CodeOf(err) {
+		case "", affiliate.Unavailable:
+		default:
+			return t, err
+		}
+		select {
+		case <-time.After(time.Duration(min(try+1, 10)) * 50 * time.Millisecond):
+		case <-ctx.Done():
+			return t, err
+		}
 	}
+	return t, err
+}
+
+// tryTopic makes what is missing while it holds a lock: the broker may fail when two
+// connections make the same stream.
+func tryTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, error) {
 	known, err := exists(conn, o.Name)
 	if err != nil {
 		return topic{}, err
 	}
-	if _, err := declareStream(conn, o.Name, plan); err != nil {
+	if !known {
+		return makeTopic(ctx, conn, o)
+	}
+	t, err := readTopic(ctx, conn, o)
+	if err != nil {
+		return t, err
+	}
+	gone, err := missing(ctx, conn, t)
+	if err != nil {
+		return t, err
+	}
+	if len(gone) > 0 {
+		return makeTopic(ctx, conn, o)
+	}
+	return t, t.makePartitions(conn, o)
+}
+
+func makeTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, error) {
+	name := o.Name + ".making"
+	locked, err := lock(conn, name)
+	if err != nil {
+		return topic{}, err
+	}
+	if !locked {
+		return topic{}, affiliate.Errorf(affiliate.Unavailable, "rabbitmq: another process is just making the topic %s: try again", o.Name)
+	}
+	defer unlock(conn, name)
+	known, err := exists(conn, o.Name)
+	if err != nil {
 		return topic{}, err
 	}
 	if !known {
+		plan := amqp.Table{"x-queue-type": "stream", "x-queue-leader-locator": "least-leaders"}
+		if o.Replication > 0 {
+			plan["x-initial-cluster-size"] = o.Replication
+		}
+		if _, err := declareStream(conn, o.Name, plan); err != nil {
+			return topic{}, err
+		}
 		if err := writeTopic(ctx, conn, o); err != nil {
 			return topic{}, err
 		}
@@ -66,16 +119,21 @@ func openTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, er
 	if err != nil {
 		return t, err
 	}
+	return t, t.makePartitions(conn, o)
+}
+
+// makePartitions declares all partitions, and notes when one is there that differs.
+func (t *topic) makePartitions(conn *amqp.Connection, o Options) error {
 	for k := range t.Partitions {
 		unlike, err := declareStream(conn, t.partition(k), o.partitionArguments())
 		if err != nil {
-			return t, err
+			return err
 		}
 		if unlike != nil {
 			t.unlike = unlike.Error()
 		}
 	}
-	return t, nil
+	return nil
 }
 
 func exists(conn *amqp.Connection, name string) (bool, error) {
@@ -92,6 +150,33 @@ func exists(conn *amqp.Connection, name string) (bool, error) {
 		return false, explainDeclare("the stream "+name, err)
 	}
 	return true, nil
+}
+
+// lock declares an exclusive queue that stands for something only one may do, and reports
+// whether it was free. The broker deletes it with the connection.
+func lock(conn *amqp.Connection, name string) (bool, error) {
+	ch, err := conn.Channel() // the broker closes it with a refusal
+	if err != nil {
+		return false, fmt.Errorf("rabbitmq: %w", err)
+	}
+	defer func() { _ = ch.Close() }()
+	_, err = ch.QueueDeclare(name, false, false, true, false, nil)
+	if has(err, amqp.ResourceLocked) {
+		return false, nil
+	}
+	if err != nil {
+		return false, explainDeclare("the lock "+name, err)
+	}
+	return true, nil
+}
+
+func unlock(conn *amqp.Connection, name string) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return // the connection is gone, and the lock with it
+	}
+	defer func() { _ = ch.Close() }()
+	_, _ = ch.QueueDelete(name, false, false, false) // as above
 }
 
 // partitionArguments tell the broker how a partition is kept.
@@ -151,7 +236,7 @@ func readTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, er
 		return t, explainDeclare("the stream "+o.Name, err)
 	}
 	defer stop()
-	for patience := time.Second; ; patience = connectTimeout {
+	for range 10 {
 		select {
 		case m, ok := <-messages:
 			if !ok {
@@ -161,10 +246,8 @@ func readTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, er
 				return t, affiliate.Errorf(affiliate.Conflict, "rabbitmq: the stream %s does not begin with the description of a topic: choose another name for the topic", o.Name)
 			}
 			return t, nil
-		case <-time.After(patience):
-			if patience == connectTimeout {
-				return t, affiliate.Errorf(affiliate.Unavailable, "rabbitmq: the stream %s gives back nothing in %v: look at the broker's log", o.Name, patience)
-			}
+		case <-time.After(time.Second):
+			// Whoever has made the stream was not able to write, or is about to.
 			if err := writeTopic(ctx, conn, o); err != nil {
 				return t, err
 			}
@@ -172,8 +255,11 @@ func readTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, er
 			return t, ctx.Err()
 		}
 	}
+	return t, affiliate.Errorf(affiliate.Unavailable, "rabbitmq: the stream %s takes or gives back no message: look at the broker's log", o.Name)
 }
 
+// writeTopic describes the topic. The broker may refuse it when another is just making
+// the stream; reading shows whether it was stored.
 func writeTopic(ctx context.Context, conn *amqp.Connection, o Options) error {
 	ch, err := conn.Channel()
 	if err != nil {
@@ -191,10 +277,7 @@ func writeTopic(ctx context.Context, conn *amqp.Connection, o Options) error {
 	if err != nil {
 		return fmt.Errorf("rabbitmq: the stream %s takes no message: %w", o.Name, err)
 	}
-	stored, err := confirm.WaitContext(ctx)
-	if err == nil && !stored {
-		err = affiliate.Errorf(affiliate.Unavailable, "rabbitmq: the broker has not stored the description of the topic %s: look at its log", o.Name)
-	}
+	_, err = confirm.WaitContext(ctx)
 	return err
 }
 

@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,14 +53,23 @@ func parseAddress(address, password string) (config *pgxpool.Config, place strin
 	return config, placeOf(config), nil
 }
 
-// placeOf names the database in messages.
+// placeOf names the database, with all hosts that are tried, in messages.
 func placeOf(config *pgxpool.Config) string {
 	c := config.ConnConfig
-	host := c.Host
-	if !strings.HasPrefix(host, "/") { // a folder with a socket
-		host = net.JoinHostPort(host, strconv.Itoa(int(c.Port)))
+	var hosts []string
+	add := func(host string, port uint16) {
+		if !strings.HasPrefix(host, "/") { // a folder with a socket
+			host = net.JoinHostPort(host, strconv.Itoa(int(port)))
+		}
+		if !slices.Contains(hosts, host) { // once with TLS and once without
+			hosts = append(hosts, host)
+		}
 	}
-	return fmt.Sprintf("postgres://%s@%s/%s", c.User, host, c.Database)
+	add(c.Host, c.Port)
+	for _, other := range c.Fallbacks {
+		add(other.Host, other.Port)
+	}
+	return fmt.Sprintf("postgres://%s@%s/%s", c.User, strings.Join(hosts, ","), c.Database)
 }
 
 // sessions sets up what all connections have in common.
@@ -67,8 +78,15 @@ func (s *Store) sessions(config *pgxpool.Config, options Options) {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}
-	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount}}
-	c.DialFunc = dialer.DialContext
+	c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount}}
+		if network != "unix" {
+			dialer.Control = control
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
+	// begin finds out whether a connection is alive, without a question of its own.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	for name, value := range map[string]string{
 		"search_path": options.Schema,
 		// So the server notices a node that has vanished, and frees its lock, within 25 s and not in hours.
@@ -85,12 +103,14 @@ func (s *Store) sessions(config *pgxpool.Config, options Options) {
 	}
 }
 
-// A connection is given up when its peer has been silent this long.
+// A connection is given up when its peer has been silent: by the server after 25 s, by us after a minute.
 const (
 	connectTimeout    = 10 * time.Second
 	keepAliveIdle     = 10 * time.Second
 	keepAliveInterval = 5 * time.Second
 	keepAliveCount    = 3
+	// silenceMost also ends a batch of which the server takes nothing for so long, so it is above what a busy disk takes.
+	silenceMost = time.Minute
 )
 
 // milliseconds spells a duration for the server, which takes 0 for none.

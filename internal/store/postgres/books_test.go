@@ -11,3 +11,7 @@ import (
 func BenchmarkBooks(b *testing.B) {
 	storetest.BenchmarkBooks(b, func(b *testing.B) store.Store { return open(b, postgres.Options{Schema: schema(b)}) })
 }
+
+func BenchmarkLinks(b *testing.B) {
+	storetest.BenchmarkLinks(b, func(b *testing.B) store.Store { return open(b, postgres.Options{Schema: schema(b)}) })
+}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
 )
@@ -58,16 +56,20 @@ func (s *Store) Examine(ctx context.Context, now time.Time) ([]affiliate.Finding
 		return nil, err
 	}
 	defer s.running.Done()
+	t, err := s.begin(ctx, s.reader, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	defer t.end()
 	var on surroundings
 	asked := time.Now()
-	err := s.reader.QueryRow(ctx, surroundingsQuery).Scan(&on.version, &on.clock, &on.standby, &on.readOnly, &on.fsync, &on.fullPages, &on.synchronous,
-		&on.used, &on.usable, &on.xidAge, &on.encrypted, &on.local)
-	if err != nil {
-		return nil, s.failureOf(ctx, err)
+	if _, err := t.one([]any{&on.version, &on.clock, &on.standby, &on.readOnly, &on.fsync, &on.fullPages, &on.synchronous,
+		&on.used, &on.usable, &on.xidAge, &on.encrypted, &on.local}, surroundingsQuery); err != nil {
+		return nil, err
 	}
 	// The server has looked at its clock somewhere between question and answer.
 	found := on.findings(now, time.Since(asked))
-	more, err := s.examineSchema(ctx)
+	more, err := s.examineSchema(ctx, t.conn)
 	found = append(found, more...)
 	for i := range found {
 		found[i].Problem = s.where() + ": " + found[i].Problem
@@ -115,36 +117,32 @@ func (on *surroundings) findings(now time.Time, took time.Duration) (found []aff
 }
 
 // examineSchema compares the schema with what its migrations have made.
-func (s *Store) examineSchema(ctx context.Context) (found []affiliate.Finding, err error) {
-	err = pgx.BeginTxFunc(ctx, s.reader, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		done, err := s.history(ctx, tx)
-		if err != nil {
-			return err
+func (s *Store) examineSchema(ctx context.Context, q querier) (found []affiliate.Finding, err error) {
+	done, err := s.history(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if len(done) == 0 {
+		return []affiliate.Finding{{Problem: "the schema is not there any more", Mend: "restore a backup, then restart Sluice", Harmful: true}}, nil
+	}
+	var f *store.Failure
+	if err := s.checkHistory(ctx, q, done); errors.As(err, &f) && (errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNewer)) {
+		found = append(found, affiliate.Finding{Problem: f.Err.Error(), Mend: f.Hint, Harmful: true})
+	} else if err != nil {
+		return nil, err
+	}
+	if err := s.checkFinished(ctx, q); errors.Is(err, store.ErrUnfinished) && errors.As(err, &f) {
+		found = append(found, affiliate.Finding{Problem: f.Err.Error(), Mend: f.Hint, Harmful: true})
+	} else if err != nil {
+		return nil, err
+	}
+	if n := len(done); n > len(s.migrates) {
+		names := make([]string, 0, n-len(s.migrates))
+		for _, a := range done[len(s.migrates):] {
+			names = append(names, a.name)
 		}
-		if len(done) == 0 {
-			found = append(found, affiliate.Finding{Problem: "the schema is not there any more", Mend: "restore a backup, then restart Sluice", Harmful: true})
-			return nil
-		}
-		var f *store.Failure
-		if err := s.checkHistory(ctx, tx, done); errors.As(err, &f) {
-			found = append(found, affiliate.Finding{Problem: f.Err.Error(), Mend: f.Hint, Harmful: true})
-		} else if err != nil {
-			return err
-		}
-		if err := s.checkFinished(ctx, tx); errors.As(err, &f) && errors.Is(f, store.ErrUnfinished) {
-			found = append(found, affiliate.Finding{Problem: f.Err.Error(), Mend: f.Hint, Harmful: true})
-		} else if err != nil {
-			return err
-		}
-		if n := len(done); n > len(s.migrates) {
-			names := make([]string, 0, n-len(s.migrates))
-			for _, a := range done[len(s.migrates):] {
-				names = append(names, a.name)
-			}
-			found = append(found, affiliate.Finding{Problem: fmt.Sprintf("a newer Sluice has migrated it to version %d (%s), this one has %d", n, strings.Join(names, ", "), len(s.migrates)),
-				Mend: "upgrade this node too when it suits you"})
-		}
-		return nil
-	})
-	return found, s.failureOf(ctx, err)
+		found = append(found, affiliate.Finding{Problem: fmt.Sprintf("a newer Sluice has migrated it to version %d (%s), this one has %d", n, strings.Join(names, ", "), len(s.migrates)),
+			Mend: "upgrade this node too when it suits you"})
+	}
+	return found, nil
 }

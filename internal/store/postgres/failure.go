@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 
@@ -16,6 +17,7 @@ import (
 // The server's codes that something can be said about.
 // https://www.postgresql.org/docs/15/errcodes-appendix.html
 const (
+	codeUnsupported          = "0A000"
 	codeInvalidAuthorization = "28000"
 	codeInvalidPassword      = "28P01"
 	codeUnknownDatabase      = "3D000"
@@ -63,8 +65,17 @@ func (s *Store) failure(err error) error {
 	if errors.As(err, &connecting) {
 		return s.fault(fmt.Errorf("%w: %w", store.ErrUnreachable, cause(err)), "start PostgreSQL there, or correct the address")
 	}
-	return s.fault(fmt.Errorf("%w: the connection was lost: %w", store.ErrUnreachable, cause(err)),
-		"nothing was changed; look at the server's log and at the network between, then try again")
+	if isLost(err) {
+		return s.fault(fmt.Errorf("%w: the connection was lost: %w", store.ErrUnreachable, cause(err)),
+			"nothing was changed; look at the server's log and at the network between, then try again")
+	}
+	return s.fault(err, "")
+}
+
+// isLost says that an error is of the connection.
+func isLost(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
 }
 
 func (s *Store) fault(err error, hint string) error {
@@ -119,8 +130,18 @@ func (s *Store) commitFailure(err error) error {
 	if errors.As(err, &server) && server.SeverityUnlocalized == "ERROR" {
 		return s.serverFailure(server)
 	}
-	return s.fault(fmt.Errorf("%w: the answer to COMMIT was lost: %w", store.ErrUncertain, cause(err)),
+	// Not the cause itself, which callers would take for one that may be tried again.
+	return s.fault(fmt.Errorf("%w: the answer to COMMIT was lost: %v", store.ErrUncertain, cause(err)),
 		"look whether the change is there before making it again")
+}
+
+// beginFailure sees that a transaction that may write is what the server does not support: it has become a standby.
+func (s *Store) beginFailure(err error) error {
+	var server *pgconn.PgError
+	if errors.As(err, &server) && server.Code == codeUnsupported {
+		return s.readOnly(said(server))
+	}
+	return err
 }
 
 // migrationFailure is failure of a migration, which keeps saying which one it was.

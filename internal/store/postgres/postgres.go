@@ -30,7 +30,8 @@ import (
 // Options of Open. URL must be set.
 type Options struct {
 	// URL of the database, postgres://user@host:5432/database, with the parameters of libpq,
-	// such as sslmode and sslrootcert. Several hosts are tried in their order.
+	// such as sslmode and sslrootcert. Several hosts are tried in their order. What it leaves out is
+	// taken from where every program of PostgreSQL takes it: ~/.pgpass and the PG variables.
 	URL string
 	// Password of the user. It counts before one within the URL, and is never in a message.
 	Password string
@@ -129,6 +130,8 @@ func (s *Store) connect(ctx context.Context, config *pgxpool.Config, options Opt
 	// A plan that was made for a small table stays while the transaction makes it a large one: every
 	// statement that writes has its index, and is to use it.
 	params["enable_seqscan"] = "off"
+	// Nor does it depend on how many are asked for at once, so planning again each time is in vain.
+	params["plan_cache_mode"] = "force_generic_plan"
 	writer.AfterConnect = durable
 	if s.writer, err = pgxpool.NewWithConfig(ctx, writer); err != nil {
 		return s.failure(err)
@@ -158,15 +161,18 @@ func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
 		return err
 	}
 	defer s.running.Done()
-	t, err := s.begin(ctx, s.reader, func(t *transaction) {
-		t.queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-		t.queue("SELECT 1") // takes the snapshot
-	})
+	t, err := s.begin(ctx, s.reader, snapshot)
 	if err != nil {
 		return err
 	}
 	defer t.end()
 	return fn(reader{t})
+}
+
+// snapshot begins the transaction of a View.
+func snapshot(t *transaction) {
+	t.queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	t.queue("SELECT 1") // takes the snapshot
 }
 
 // Update runs fn alone and commits what it wrote.
@@ -195,28 +201,26 @@ func (s *Store) Update(ctx context.Context, fn func(store.Writer) error) error {
 	return t.commit()
 }
 
-// alone begins the transaction of an Update and reads what nearly every one needs. The
-// statements behind the lock see what was committed before it was free.
+// alone begins the transaction of an Update, which no other writer runs beside, and reads what nearly every one needs.
 func (s *Store) alone(t *transaction) {
-	t.alone()
+	// A snapshot is taken by each statement, so that those behind the lock see what its last holder committed.
+	t.queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+	t.queue("SELECT pg_advisory_xact_lock($1)", lockKey(s.schema))
 	t.counters = map[string]*counter{"link": {}, "change": {}}
 	link, change := t.counters["link"], t.counters["change"]
 	t.ask("SELECT (SELECT max(compatible_from) FROM schema), (SELECT last FROM counters WHERE name = 'link'), (SELECT last FROM counters WHERE name = 'change')").
 		QueryRow(func(row pgx.Row) error { return row.Scan(&t.compatibleFrom, &link.last, &change.last) })
 }
 
-// begin starts a transaction with the statements that first queues. A connection that the server has closed
-// meanwhile, as when it was restarted, is replaced: nothing has been done on it yet.
+// begin starts a transaction with the statements that first queues. Connections that the server has closed
+// meanwhile, as when it was restarted, are replaced: nothing has been done on them yet.
 func (s *Store) begin(ctx context.Context, pool *pgxpool.Pool, first func(*transaction)) (*transaction, error) {
-	for {
+	for idle := pool.Config().MaxConns; ; idle-- {
 		conn, err := pool.Acquire(ctx)
 		if err != nil {
 			return nil, s.failureOf(ctx, err)
 		}
-		custom := conn.Conn().PgConn().CustomData()
-		fresh := custom[used] == nil
-		custom[used] = true
-		t := &transaction{store: s, ctx: ctx, conn: conn, writes: pool == s.writer}
+		t := &transaction{store: s, ctx: ctx, conn: conn}
 		first(t)
 		if err = t.flush(); err == nil {
 			for _, c := range t.counters {
@@ -224,16 +228,13 @@ func (s *Store) begin(ctx context.Context, pool *pgxpool.Pool, first func(*trans
 			}
 			return t, nil
 		}
-		lost := conn.Conn().IsClosed() && ctx.Err() == nil
+		lost := conn.Conn().IsClosed()
 		t.end()
-		if fresh || !lost {
-			return nil, err
+		if !lost || idle == 0 || ctx.Err() != nil {
+			return nil, s.beginFailure(err)
 		}
 	}
 }
-
-// used marks connections that have served a transaction.
-const used = "used"
 
 func (s *Store) enter() error {
 	s.mu.Lock()

@@ -18,7 +18,7 @@ import (
 func schema(t testing.TB) string {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())
-	t.Cleanup(func() { exec(t, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
+	t.Cleanup(func() { run(t, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
 	return name
 }
 
@@ -35,7 +35,7 @@ func connect(t testing.TB) *pgx.Conn {
 	return conn
 }
 
-func exec(t testing.TB, statement string, args ...any) {
+func run(t testing.TB, statement string, args ...any) {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), address(t))
 	if err != nil {
@@ -62,6 +62,12 @@ func open(t testing.TB, options postgres.Options) *postgres.Store {
 
 func TestContract(t *testing.T) {
 	storetest.Run(t,
+		func(t *testing.T) string { return schema(t) },
+		func(t *testing.T, place string) store.Store { return open(t, postgres.Options{Schema: place}) })
+}
+
+func TestShared(t *testing.T) {
+	storetest.RunShared(t,
 		func(t *testing.T) string { return schema(t) },
 		func(t *testing.T, place string) store.Store { return open(t, postgres.Options{Schema: place}) })
 }

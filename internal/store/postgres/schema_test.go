@@ -146,7 +146,7 @@ func TestMeddledSchema(t *testing.T) {
 			options := postgres.Options{URL: address(t), Schema: schema(t)}
 			s := open(t, options)
 			for statement := range strings.SplitSeq(c.statement, "; ") {
-				exec(t, "SET search_path = "+options.Schema+"; "+statement)
+				run(t, "SET search_path = "+options.Schema+"; "+statement)
 			}
 			found, err := s.Examine(t.Context(), time.Now())
 			wantFinding(t, found, err, true, c.want)
@@ -160,7 +160,7 @@ func TestMeddledSchema(t *testing.T) {
 func TestDroppedSchema(t *testing.T) {
 	options := postgres.Options{URL: address(t), Schema: schema(t)}
 	s := open(t, options)
-	exec(t, "DROP SCHEMA "+options.Schema+" CASCADE")
+	run(t, "DROP SCHEMA "+options.Schema+" CASCADE")
 	wantFailure(t, put(s, t, "k"), store.ErrCorrupt, options.Schema)
 	found, err := s.Examine(t.Context(), time.Now())
 	wantFinding(t, found, err, true, "is not there any more")

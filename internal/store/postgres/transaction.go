@@ -28,7 +28,6 @@ type transaction struct {
 	cursors    int
 
 	// Of an Update only:
-	writes         bool
 	compatibleFrom int
 	counters       map[string]*counter
 	ledger         *ledgerEnd
@@ -57,13 +56,6 @@ const (
 	batchStatementsMax = 500
 	batchBytesMax      = 4 << 20
 )
-
-// alone queues the beginning of a transaction that no other writer runs beside.
-func (t *transaction) alone() {
-	// A snapshot is taken by each statement, so that those behind the lock see what its last holder committed.
-	t.queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-	t.queue("SELECT pg_advisory_xact_lock($1)", lockKey(t.store.schema))
-}
 
 // ask adds a statement to the batch; its answer is had by flush.
 func (t *transaction) ask(query string, args ...any) *pgx.QueuedQuery {

@@ -14,15 +14,16 @@ import (
 	"github.com/sluicehq/sluice/internal/store/storetest"
 )
 
-func BenchmarkBooks(b *testing.B) {
-	storetest.BenchmarkBooks(b, func(b *testing.B) store.Store {
-		s, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "store.db")})
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { _ = s.Close() })
-		return s
-	})
+func BenchmarkBooks(b *testing.B) { storetest.BenchmarkBooks(b, openEmpty) }
+func BenchmarkLinks(b *testing.B) { storetest.BenchmarkLinks(b, openEmpty) }
+
+func openEmpty(b *testing.B) store.Store {
+	s, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "store.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	return s
 }
 
 var march = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)

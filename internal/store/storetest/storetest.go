@@ -40,6 +40,8 @@ func Run(t *testing.T, place func(t *testing.T) string, open Open) {
 		{"updates run one at a time", testSerial},
 		{"what is stored stays", testReopen},
 		{"closed", testClosed},
+		{"every byte", testBytes},
+		{"bytes handed in are not kept", testNotKept},
 	}
 	for _, test := range append(tests, booksTests...) {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,0 +1,317 @@
+package kafka_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/queue"
+	"github.com/sluicehq/sluice/internal/queue/kafka"
+)
+
+func TestOpeningSaysWhatIsWrong(t *testing.T) {
+	o := optionsOf(t)
+	elsewhere := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == o.Servers[0] {
+			return nil, errors.New("no route to host")
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, strings.Replace(address, "configured", "127.0.0.1", 1))
+	}
+	_, port, err := net.SplitHostPort(o.Servers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change func(o *kafka.Options)
+		code   affiliate.Code
+		say    []string
+	}{
+		"nobody listens":       {func(o *kafka.Options) { o.Servers = []string{"127.0.0.1:1"} }, affiliate.Unavailable, []string{"127.0.0.1:1", "check that it runs"}},
+		"advertised elsewhere": {func(o *kafka.Options) { o.Servers, o.Dial = []string{"configured:" + port}, elsewhere }, affiliate.Unavailable, []string{o.Servers[0], "advertised.listeners"}},
+		"TLS on a plain port":  {func(o *kafka.Options) { o.TLS = true }, "", []string{"does not speak TLS"}},
+		"a password for none":  {func(o *kafka.Options) { o.User, o.Password = "somebody", "secret-word" }, affiliate.Unsigned, []string{"does not ask for a user"}},
+		"no port":              {func(o *kafka.Options) { o.Servers = []string{"host"} }, affiliate.Invalid, []string{"host:port"}},
+		"too many copies":      {func(o *kafka.Options) { o.Replication = 5 }, affiliate.Invalid, []string{"5 copies"}},
+		"no such mechanism":    {func(o *kafka.Options) { o.Mechanism = "KERBEROS" }, affiliate.Invalid, []string{"SCRAM-SHA-256"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := o
+			c.change(&o)
+			_, errQueue := kafka.OpenQueue(within(t, 8*time.Second), o)
+			_, errProducer := kafka.OpenProducer(within(t, 8*time.Second), o)
+			for _, err := range []error{errQueue, errProducer} {
+				if err == nil || affiliate.CodeOf(err) != c.code {
+					t.Fatalf("got %v with code %q, want %q", err, affiliate.CodeOf(err), c.code)
+				}
+				for _, say := range c.say {
+					if !strings.Contains(err.Error(), say) {
+						t.Errorf("%q does not say %q", err, say)
+					}
+				}
+				if strings.Contains(err.Error(), "secret-word") {
+					t.Errorf("%q tells the password", err)
+				}
+			}
+		})
+	}
+}
+
+func send(t testing.TB, p *kafka.Producer, from, to int) {
+	t.Helper()
+	var records []queue.Record
+	for i := from; i < to; i++ {
+		records = append(records, queue.Record{Key: uint64(i), Data: fmt.Appendf(nil, "record %d", i)})
+	}
+	if err := p.Send(within(t, 20*time.Second), records); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t testing.TB, q *kafka.Queue, position string) queue.Source {
+	t.Helper()
+	names, err := q.Sources(within(t, 20*time.Second))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("got %q, %v", names, err)
+	}
+	s, err := q.Open(within(t, 20*time.Second), names[0], position)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// read takes n records and returns the position behind them.
+func read(t testing.TB, s queue.Source, first, n int) (at string) {
+	t.Helper()
+	for seen := 0; seen < n; {
+		b, err := s.Take(within(t, 20*time.Second), n-seen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range b.Records {
+			if want := fmt.Sprintf("record %d", first+seen); string(r) != want {
+				t.Fatalf("got %q, want %q", r, want)
+			}
+			seen++
+		}
+		at = b.To
+	}
+	return at
+}
+
+func expectLag(t testing.TB, s queue.Source, records int64) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); s.Lag().Records != records; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("lag %+v, want %d records", s.Lag(), records)
+		}
+	}
+}
+
+// A topic of the same name is another: it begins with offset 0 as well.
+func TestAReplacedTopicIsReadFromItsBeginning(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 1
+	p, q := openProducer(t, o), openQueue(t, o)
+	send(t, p, 0, 20)
+	s := open(t, q, "")
+	at := read(t, s, 0, 20)
+	before, err := q.Sources(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Close()
+	if _, err := admin(t).DeleteTopics(t.Context(), o.Topic); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond) // a name is free a moment after
+	p = openProducer(t, o)
+	send(t, p, 0, 5)
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		names, err := q.Sources(within(t, 20*time.Second))
+		if err == nil && len(names) == 1 && names[0] != before[0] {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the sources are still %q (%v)", names, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if _, err := s.Take(within(t, 20*time.Second), 1); !errors.Is(err, queue.ErrMoved) {
+		t.Errorf("the source of the old topic: %v", err)
+	}
+	if _, err := q.Open(t.Context(), before[0], at); affiliate.CodeOf(err) != affiliate.NotFound {
+		t.Errorf("the old topic can be opened: %v", err)
+	}
+	read(t, open(t, q, ""), 0, 5)
+}
+
+// The log has been cut, as after an election of a broker that lacked records.
+func TestAPositionBehindTheEnd(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 1
+	p, q := openProducer(t, o), openQueue(t, o)
+	send(t, p, 0, 10)
+	s := open(t, q, "500")
+	send(t, p, 10, 15)
+	read(t, s, 10, 5)
+}
+
+// What is removed under a reader that is slow is lost as well.
+func TestLostWhileReading(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 1
+	p, q := openProducer(t, o), openQueue(t, o)
+	send(t, p, 0, 10)
+	s := open(t, q, "")
+	read(t, s, 0, 10)
+	long := make([]queue.Record, 1000)
+	for i := range long {
+		long[i].Data = make([]byte, 60<<10) // far more than is fetched ahead
+		long[i].Data[0], long[i].Data[1] = byte(i>>8), byte(i)
+		for j := 2; j < len(long[i].Data); j++ { // it must not become short by compression
+			long[i].Data[j] = byte(i*31 ^ j*17 ^ j>>8*(i+3))
+		}
+	}
+	for i := 0; i < len(long); i += 100 {
+		if err := p.Send(within(t, 20*time.Second), long[i:i+100]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var cut kadm.Offsets
+	cut.Add(kadm.Offset{Topic: o.Topic, Partition: 0, At: 10 + 900})
+	if _, err := admin(t).DeleteRecords(t.Context(), cut); err != nil {
+		t.Fatal(err)
+	}
+	taken, last := 0, -1
+	for last < 999 {
+		b, err := s.Take(within(t, 20*time.Second), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range b.Records {
+			n := int(r[0])<<8 | int(r[1])
+			if n <= last {
+				t.Fatalf("record %d came after %d", n, last)
+			}
+			last = n
+			taken++
+		}
+	}
+	if lost := int(s.Lost()); lost == 0 || taken+lost != 1000 {
+		t.Errorf("%d of 1000 were taken, %d are said to be lost", taken, lost)
+	}
+}
+
+func TestExamine(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 2
+	p := openProducer(t, o)
+	findings, err := p.Examine(within(t, 20*time.Second))
+	if err != nil || len(findings) != 1 || findings[0].Harmful || !strings.Contains(findings[0].Problem, "one broker") {
+		t.Errorf("a topic as it should be on one broker: %+v, %v", findings, err)
+	}
+	value := func(s string) *string { return &s }
+	if _, err := admin(t).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{
+		{Name: "unclean.leader.election.enable", Value: value("true")},
+		{Name: "cleanup.policy", Value: value("compact,delete")},
+		{Name: "retention.ms", Value: value("3600000")},
+		{Name: "max.message.bytes", Value: value("100000")},
+	}, o.Topic); err != nil {
+		t.Fatal(err)
+	}
+	o.Partitions = 4
+	q := openQueue(t, o)
+	if findings, err = q.Examine(within(t, 20*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	said := map[bool]string{}
+	for _, f := range findings {
+		said[f.Harmful] += f.Problem + "\n"
+		if f.Mend == "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	for want, harmful := range map[string]bool{
+		"has 2 partitions, not 4": false, "keeps records for 1h": false, "batches of 100000 bytes": false,
+		"lacks records": true, "is compacted": true,
+	} {
+		if !strings.Contains(said[harmful], want) {
+			t.Errorf("no word of %q (harmful %v) in\n%s", want, harmful, said[harmful])
+		}
+	}
+	names := map[string]bool{}
+	for len(names) < 2 { // the broker decides on the number
+		sources, err := q.Sources(within(t, 20*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range sources {
+			names[name] = true
+		}
+	}
+}
+
+// The topic takes only short batches: the records are not too long, the topic is wrong.
+func TestATopicThatTakesLittle(t *testing.T) {
+	o := optionsOf(t)
+	p := openProducer(t, o)
+	value := "2000"
+	if _, err := admin(t).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: &value}}, o.Topic); err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, 8000)
+	_, _ = rand.Read(data) // so that it does not become short by compression
+	err := p.Send(within(t, 20*time.Second), []queue.Record{{Data: data}})
+	if affiliate.CodeOf(err) != affiliate.TooLarge || !strings.Contains(err.Error(), "max.message.bytes") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The group's offsets are for tools that show the lag.
+func TestTheGroupIsTold(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 1
+	p, q := openProducer(t, o), openQueue(t, o)
+	send(t, p, 0, 100)
+	s := open(t, q, "")
+	if err := s.Commit(t.Context(), read(t, s, 0, 60)); err != nil {
+		t.Fatal(err)
+	}
+	expectLag(t, s, 40)
+	broker := admin(t)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		offsets, err := broker.FetchOffsets(within(t, 20*time.Second), o.Topic)
+		if at, ok := offsets.Lookup(o.Topic, 0); err == nil && ok && at.At == 60 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the group has %v (%v)", offsets, err)
+		}
+	}
+	read(t, open(t, q, ""), 0, 100) // and nobody's business
+}
+
+// The second opening is the one that counts.
+func TestOpeningTwice(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 1
+	p, q := openProducer(t, o), openQueue(t, o)
+	first, second := open(t, q, ""), open(t, q, "")
+	send(t, p, 0, 3)
+	if _, err := first.Take(within(t, 10*time.Second), 1); !errors.Is(err, queue.ErrMoved) {
+		t.Errorf("the first: %v", err)
+	}
+	_ = first.Close()
+	read(t, second, 0, 3)
+}

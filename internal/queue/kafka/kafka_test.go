@@ -1,0 +1,120 @@
+package kafka_test
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluicehq/sluice/internal/queue"
+	"github.com/sluicehq/sluice/internal/queue/kafka"
+	"github.com/sluicehq/sluice/internal/queue/queuetest"
+	"github.com/sluicehq/sluice/internal/testkit"
+)
+
+// admin speaks to the broker beside what is tested.
+func admin(t testing.TB) *kadm.Client {
+	client, err := kgo.NewClient(kgo.SeedBrokers(server(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return kadm.NewClient(client)
+}
+
+func server(t testing.TB) string {
+	return strings.TrimPrefix(testkit.Engine(t, "KAFKA"), "kafka://")
+}
+
+// optionsOf returns options for a topic of the test's own, which is removed afterwards.
+func optionsOf(t testing.TB) kafka.Options {
+	o := kafka.Options{Servers: []string{server(t)}, Topic: "sluice.test." + strings.ToLower(rand.Text()), Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	broker := admin(t)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if _, err := broker.DeleteTopics(ctx, o.Topic); err != nil {
+			t.Error(err)
+		}
+		if _, err := broker.DeleteGroups(ctx, o.Topic); err != nil {
+			t.Error(err)
+		}
+	})
+	return o
+}
+
+func within(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func openProducer(t testing.TB, o kafka.Options) *kafka.Producer {
+	t.Helper()
+	p, err := kafka.OpenProducer(within(t, 20*time.Second), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func openQueue(t testing.TB, o kafka.Options) *kafka.Queue {
+	t.Helper()
+	q, err := kafka.OpenQueue(within(t, 20*time.Second), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = q.Close() })
+	return q
+}
+
+func TestQueue(t *testing.T) {
+	queuetest.Run(t, func(t *testing.T) queuetest.Fixture {
+		o := optionsOf(t)
+		o.Partitions = 1
+		q, p := openQueue(t, o), openProducer(t, o)
+		names, err := q.Sources(within(t, 20*time.Second))
+		if err != nil || len(names) != 1 {
+			t.Fatalf("got %q, %v", names, err)
+		}
+		return queuetest.Fixture{Queue: q, Source: names[0], Append: func(t *testing.T, record string) {
+			if err := p.Send(t.Context(), []queue.Record{{Data: []byte(record)}}); err != nil {
+				t.Fatal(err)
+			}
+		}}
+	})
+}
+
+func TestBroker(t *testing.T) {
+	queuetest.RunBroker(t, func(t *testing.T, s queuetest.Setup) queuetest.Broker {
+		o := optionsOf(t)
+		o.Partitions, o.RetentionBytes = s.Partitions, s.RetentionBytes
+		over := func(l *queuetest.Link) kafka.Options {
+			o := o
+			o.Dial = l.Dial
+			return o
+		}
+		return queuetest.Broker{
+			OpenQueue: func(ctx context.Context, l *queuetest.Link) (queue.Queue, error) {
+				return kafka.OpenQueue(ctx, over(l))
+			},
+			OpenProducer: func(ctx context.Context, l *queuetest.Link) (queue.Producer, error) {
+				return kafka.OpenProducer(ctx, over(l))
+			},
+			Expire: func(t *testing.T) {
+				// Retention looks at whole segments, which are of a gigabyte.
+				var before kadm.Offsets
+				before.Add(kadm.Offset{Topic: o.Topic, Partition: 0, At: 2000})
+				if _, err := admin(t).DeleteRecords(t.Context(), before); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	})
+}

@@ -1,0 +1,323 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/queue"
+	"github.com/sluicehq/sluice/internal/queue/rabbitmq"
+)
+
+// channel speaks to the broker beside what is tested.
+func channel(t testing.TB, o rabbitmq.Options) *amqp.Channel {
+	conn, err := amqp.Dial(o.URLs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch
+}
+
+func TestOpeningSaysWhatIsWrong(t *testing.T) {
+	o := optionsOf(t)
+	with := func(change func(u *url.URL)) string {
+		u, err := url.Parse(o.URLs[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(u)
+		return u.String()
+	}
+	for name, c := range map[string]struct {
+		url  string
+		code affiliate.Code
+		say  []string
+	}{
+		"nobody listens":     {with(func(u *url.URL) { u.Host = "127.0.0.1:1" }), affiliate.Unavailable, []string{"127.0.0.1:1", "check that it runs"}},
+		"the password":       {with(func(u *url.URL) { u.User = url.UserPassword("guest", "secret-word") }), affiliate.Unsigned, []string{"user or the password"}},
+		"no such vhost":      {with(func(u *url.URL) { u.Path = "/nowhere" }), affiliate.Forbidden, []string{"add_vhost"}},
+		"TLS on a plain one": {with(func(u *url.URL) { u.Scheme = "amqps" }), "", []string{"does not speak TLS"}},
+		"not an address":     {"amqp://guest:secret-word@host:port/", affiliate.Invalid, []string{"amqp://user:password@host:5672/vhost"}},
+		"not AMQP":           {"http://guest:secret-word@host/", affiliate.Invalid, []string{"of host cannot be read"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := o
+			o.URLs = []string{c.url}
+			_, errQueue := rabbitmq.OpenQueue(within(t, 10*time.Second), o)
+			_, errProducer := rabbitmq.OpenProducer(within(t, 10*time.Second), o)
+			for _, err := range []error{errQueue, errProducer} {
+				if err == nil || affiliate.CodeOf(err) != c.code {
+					t.Fatalf("got %v with code %q, want %q", err, affiliate.CodeOf(err), c.code)
+				}
+				for _, say := range c.say {
+					if !strings.Contains(err.Error(), say) {
+						t.Errorf("%q does not say %q", err, say)
+					}
+				}
+				if strings.Contains(err.Error(), "secret-word") {
+					t.Errorf("%q tells the password", err)
+				}
+			}
+		})
+	}
+}
+
+func TestTheNodesAreTriedInTurn(t *testing.T) {
+	o := optionsOf(t)
+	o.URLs = append([]string{"amqp://guest:guest@127.0.0.1:1/"}, o.URLs...)
+	openProducer(t, o)
+}
+
+func TestANameThatIsTaken(t *testing.T) {
+	o := optionsOf(t)
+	if _, err := channel(t, o).QueueDeclare(o.Name, true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := rabbitmq.OpenProducer(within(t, 10*time.Second), o)
+	if affiliate.CodeOf(err) != affiliate.Conflict || !strings.Contains(err.Error(), "another name") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func send(t testing.TB, p *rabbitmq.Producer, from, to int) {
+	t.Helper()
+	var records []queue.Record
+	for i := from; i < to; i++ {
+		records = append(records, queue.Record{Key: uint64(i), Data: fmt.Appendf(nil, "record %d", i)})
+	}
+	if err := p.Send(within(t, 20*time.Second), records); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t testing.TB, q *rabbitmq.Queue, position string) queue.Source {
+	t.Helper()
+	names, err := q.Sources(within(t, 20*time.Second))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("got %q, %v", names, err)
+	}
+	s, err := q.Open(within(t, 20*time.Second), names[0], position)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// read takes n records and returns the position behind them.
+func read(t testing.TB, s queue.Source, first, n int) (at string) {
+	t.Helper()
+	for seen := 0; seen < n; {
+		b, err := s.Take(within(t, 20*time.Second), n-seen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range b.Records {
+			if want := fmt.Sprintf("record %d", first+seen); string(r) != want {
+				t.Fatalf("got %q, want %q", r, want)
+			}
+			seen++
+		}
+		at = b.To
+	}
+	return at
+}
+
+func TestReadingGoesOnWithinAParcel(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 1
+	p, q := openProducer(t, o), openQueue(t, o)
+	send(t, p, 0, 500)
+	at := ""
+	for next := 0; next < 490; next += 70 {
+		s := open(t, q, at)
+		if at = read(t, s, next, 70); next < 210 && !strings.Contains(at, "+") {
+			t.Errorf("%d records are not a place within a parcel: %q", next+70, at)
+		}
+		expectLag(t, s, int64(500-next)) // with the 70 that were not committed
+	}
+	read(t, open(t, q, at), 490, 10)
+}
+
+// A stream that was deleted and made again begins with offset 0 as well.
+func TestAReplacedStreamIsReadFromItsBeginning(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 1
+	p := openProducer(t, o)
+	for i := range 20 {
+		send(t, p, i, i+1)
+	}
+	q := openQueue(t, o)
+	at := read(t, open(t, q, ""), 0, 20)
+	_ = q.Close()
+	_ = p.Close()
+	if _, err := channel(t, o).QueueDelete(o.Name+".0", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	p, q = openProducer(t, o), openQueue(t, o)
+	s := open(t, q, at) // while it is empty
+	send(t, p, 0, 5)
+	read(t, s, 0, 5)
+	read(t, open(t, q, at), 0, 5) // and when it has less than was read before
+}
+
+func TestAPartitionThatIsGone(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 3
+	p, q := openProducer(t, o), openQueue(t, o)
+	if _, err := channel(t, o).QueueDelete(o.Name+".1", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	var records []queue.Record
+	for i := range 100 {
+		records = append(records, queue.Record{Key: uint64(i), Data: []byte("x")})
+	}
+	if err := p.Send(within(t, 10*time.Second), records); affiliate.CodeOf(err) != affiliate.NotFound || !strings.Contains(err.Error(), o.Name+".1 is gone") {
+		t.Errorf("Send: %v", err)
+	}
+	for _, e := range []queue.Examiner{p, q} {
+		findings, err := e.Examine(within(t, 10*time.Second))
+		if err != nil || len(findings) != 1 || !findings[0].Harmful || !strings.Contains(findings[0].Problem, o.Name+".1 is gone") {
+			t.Errorf("got %+v, %v", findings, err)
+		}
+	}
+}
+
+func TestExamine(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 2
+	p := openProducer(t, o)
+	if findings, err := p.Examine(t.Context()); err != nil || len(findings) != 0 {
+		t.Errorf("a topic as it should be: %+v, %v", findings, err)
+	}
+	o.Partitions, o.Retention = 4, time.Hour
+	q := openQueue(t, o)
+	findings, err := q.Examine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	for _, f := range findings {
+		said.WriteString(f.Problem + "\n")
+		if f.Harmful || f.Mend == "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	for _, want := range []string{"has 2 partitions, not 4", "x-max-age", "keeps records for 1h"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("no word of %q in\n%s", want, &said)
+		}
+	}
+	if names, err := q.Sources(within(t, 10*time.Second)); err != nil || len(names) != 2 {
+		t.Errorf("the broker decides on the number: %q, %v", names, err)
+	}
+}
+
+func expectLag(t testing.TB, s queue.Source, records int64) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); s.Lag().Records != records; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("lag %+v, want %d records", s.Lag(), records)
+		}
+	}
+}
+
+// Far more than the broker sends ahead: the rest is estimated.
+func TestLagOfWhatHasNotCome(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 1
+	p, q := openProducer(t, o), openQueue(t, o)
+	for i := range 3000 {
+		send(t, p, i, i+1)
+	}
+	s := open(t, q, "")
+	expectLag(t, s, 3000)
+	if err := s.Commit(t.Context(), read(t, s, 0, 3000)); err != nil || s.Lag() != (queue.Lag{}) {
+		t.Errorf("everything is committed (%v): lag %+v", err, s.Lag())
+	}
+}
+
+// The second opening is the one that counts.
+func TestOpeningTwice(t *testing.T) {
+	o := optionsOf(t)
+	o.Partitions = 1
+	p, q := openProducer(t, o), openQueue(t, o)
+	first, second := open(t, q, ""), open(t, q, "")
+	send(t, p, 0, 3)
+	if _, err := first.Take(within(t, 10*time.Second), 1); !errors.Is(err, queue.ErrMoved) {
+		t.Errorf("the first: %v", err)
+	}
+	_ = first.Close()
+	read(t, second, 0, 3)
+}
+
+// Two that make the topic at the same time agree on it.
+func TestMadeByManyAtOnce(t *testing.T) {
+	o := optionsOf(t)
+	sources := make(chan []string)
+	for i := range 6 {
+		go func() {
+			o := o
+			o.Partitions = 2 + i
+			p, err := rabbitmq.OpenProducer(t.Context(), o)
+			if err != nil {
+				t.Error(err)
+				sources <- nil
+				return
+			}
+			defer func() { _ = p.Close() }()
+			q, err := rabbitmq.OpenQueue(t.Context(), o)
+			if err != nil {
+				t.Error(err)
+				sources <- nil
+				return
+			}
+			defer func() { _ = q.Close() }()
+			names, _ := q.Sources(t.Context()) // it may have none
+			sources <- names
+		}()
+	}
+	ids := map[string]bool{}
+	for range 6 {
+		for _, name := range <-sources {
+			id, _, _ := strings.Cut(name, "/")
+			ids[id] = true
+		}
+	}
+	if len(ids) != 1 {
+		t.Errorf("%d topics were made: %v", len(ids), ids)
+	}
+}
+
+// With an end of its own, Send waits no longer than the options say.
+func TestSendHasAnEnd(t *testing.T) {
+	o := optionsOf(t)
+	o.SendTimeout = time.Second
+	reachable := true
+	o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if !reachable {
+			return nil, errors.New("the network is away")
+		}
+		reachable = false
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
+	p := openProducer(t, o)
+	channel(t, o) // a second connection, so that the next has to be refused
+	p.Break()
+	if err := p.Send(context.Background(), []queue.Record{{Data: []byte("x")}}); err == nil || !strings.Contains(err.Error(), "network is away") && !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
