@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"slices"
 
+	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
 )
 
@@ -61,6 +63,9 @@ func Store(ctx context.Context, o StoreOptions) (*Report, error) {
 		return nil, err
 	}
 	load, err := o.To.BeginLoad(ctx, store.Source{Place: o.Place, State: state})
+	if affiliate.CodeOf(err) == affiliate.Conflict && m.isDone(ctx, counts) {
+		return &m.report, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +76,16 @@ func Store(ctx context.Context, o StoreOptions) (*Report, error) {
 		err = load.Finish(ctx)
 	}
 	return &m.report, errors.Join(err, load.Close())
+}
+
+// isDone says whether a target that holds something holds just what it should: an earlier run has finished it.
+func (m *mover) isDone(ctx context.Context, counts []int64) bool {
+	there, err := m.To.Counts(ctx)
+	if err != nil || !slices.Equal(there, counts) || m.total == 0 {
+		return false
+	}
+	m.report.Before = m.total
+	return m.compare(ctx) == nil && m.report.Same()
 }
 
 // errEnough ends a dump early.

@@ -61,7 +61,14 @@ func TestEverythingSurvives(t *testing.T) {
 		if diff := cmp.Diff(holdingOf(t, from, txs), holdingOf(t, server, txs)); diff != "" {
 			t.Fatalf("-SQLite +PostgreSQL:\n%.3000s", diff)
 		}
+		if again := mustMove(t, migration.StoreOptions{From: from, To: server}); again.Moved != 0 || int(again.Before) != len(want) {
+			t.Errorf("the second time %d items were moved, and %d were there", again.Moved, again.Before)
+		}
 		goesOn(t, server)
+		_, err := migration.Store(t.Context(), migration.StoreOptions{From: from, To: server})
+		if affiliate.CodeOf(err) != affiliate.Conflict {
+			t.Errorf("a store that a server has written to since is moved into: %v", err)
+		}
 		after, err := migration.Store(t.Context(), migration.StoreOptions{From: from, To: server, CheckOnly: true})
 		if err != nil || after.Same() {
 			t.Errorf("what was written since is not found: %v, %v", after, err)

@@ -50,7 +50,7 @@ func expressions(g *store.Group) []string {
 
 // Counts counts the items of each group.
 func (s *Store) Counts(ctx context.Context) (counts []int64, err error) {
-	err = s.snapshot(ctx, func(tx pgx.Tx) error {
+	err = s.atOnce(ctx, func(tx pgx.Tx) error {
 		counts = make([]int64, len(store.Groups))
 		for i := range store.Groups {
 			if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+tableOf(&store.Groups[i])).Scan(&counts[i]); err != nil {
@@ -71,7 +71,7 @@ func (s *Store) Dump(ctx context.Context, from store.Mark, fn func(*store.Item) 
 		}
 	}
 	var refused error // by fn
-	err := s.snapshot(ctx, func(tx pgx.Tx) error {
+	err := s.atOnce(ctx, func(tx pgx.Tx) error {
 		// Sorting would gather a group on the server before it sends the first row.
 		if _, err := tx.Exec(ctx, "SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"); err != nil {
 			return err
@@ -94,8 +94,8 @@ func (s *Store) Dump(ctx context.Context, from store.Mark, fn func(*store.Item) 
 	return err
 }
 
-// snapshot reads one moment of the store.
-func (s *Store) snapshot(ctx context.Context, fn func(tx pgx.Tx) error) error {
+// atOnce reads one moment of the store.
+func (s *Store) atOnce(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
