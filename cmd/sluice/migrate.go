@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +47,9 @@ It exits with 1 when both sides are not the same, and names what differs. With
 			o.Progress = tell
 			return app.Migrate(ctx, cfg, o)
 		})
+		if errors.Is(err, context.Canceled) {
+			return couldNotRun(errors.New("it was broken off; run the same again, and it goes on where it was"))
+		}
 		if err != nil {
 			return couldNotRun(err)
 		}
