@@ -58,7 +58,7 @@ type App struct {
 	plane       *dataPlane
 
 	keys       *keys
-	seal       *keySeal    // of what nodes share; nil without a secret
+	seal       keySeal     // of what nodes share; nil without a secret
 	keysShared atomic.Bool // the cookie keys are those of all nodes, as far as is known
 
 	ops      operations
@@ -110,7 +110,7 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	}
 	a.keys = newKeys(a.folder, o.Now)
 	if cfg.Cluster.Secret != "" {
-		a.seal = newKeySeal(cfg.Cluster.Secret)
+		a.seal = newKeySeal(cfg.Cluster.Secret, cfg.Cluster.AlsoAccept)
 		before, err := identityFile{a.folder}.load()
 		a.keysShared.Store(err == nil && before.Installation != "") // those on disk are of then
 	}

@@ -306,6 +306,45 @@ func TestKeysRotateOnAllNodes(t *testing.T) {
 	b.leads("a", "https://shop.example/a")
 }
 
+// The secret changes in rounds, and at no moment is anybody cut off.
+func TestSecretChanges(t *testing.T) {
+	n := newNodes(t)
+	const before, after = "the secret of all nodes of this test", "the secret that they are going to have"
+	with := func(secret, other string) func(*config.Config) {
+		return func(c *config.Config) { c.Cluster.Secret, c.Cluster.AlsoAccept = secret, other }
+	}
+	folders := map[config.Role]string{config.Control: t.TempDir(), config.Redirect: t.TempDir()}
+	running := map[config.Role]*process{}
+	made := 0
+	restart := func(role config.Role, change func(*config.Config)) {
+		t.Helper()
+		if p := running[role]; p != nil {
+			p.stop()
+		}
+		running[role] = n.startIn(role, folders[role], change)
+		if running[config.Redirect] == nil {
+			return
+		}
+		made++
+		name := fmt.Sprintf("link-%d", made)
+		running[config.Control].link(name)
+		running[config.Redirect].leads(name, "https://shop.example/"+name)
+		waitFor(t, func() bool { return running[config.Redirect].app.neighboursFault() == "" })
+	}
+	restart(config.Control, with(before, ""))
+	restart(config.Redirect, with(before, ""))
+	waitFor(t, running[config.Redirect].app.keysShared.Load) // until then /readyz sends nobody
+	cookie := running[config.Redirect].visit("link-1", "")
+	visitor := running[config.Redirect].who(cookie)
+	for _, round := range []func(*config.Config){with(before, after), with(after, before), with(after, "")} {
+		restart(config.Redirect, round)
+		restart(config.Control, round)
+		if running[config.Redirect].who(running[config.Redirect].visit("link-1", cookie)) != visitor {
+			t.Fatal("the visitor was taken for somebody else")
+		}
+	}
+}
+
 // A store that was restored from an old backup is not obeyed until somebody says so.
 func TestRestoredBackup(t *testing.T) {
 	n := newNodes(t)

@@ -72,7 +72,7 @@ func (a *App) openNeighbours(ctx context.Context) (*neighbours, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	n.follower = replication.NewFollower(replication.FollowerOptions{Links: d, Key: a.linksKey(), Tables: a.plane.tables,
+	n.follower = replication.NewFollower(replication.FollowerOptions{Links: d, Keys: a.linksKeys(), Tables: a.plane.tables,
 		Identity: identity, Remember: file.save, Logger: a.options.Logger})
 	return n, nil
 }
@@ -80,8 +80,14 @@ func (a *App) openNeighbours(ctx context.Context) (*neighbours, error) {
 // followsLinks says whether this process has its links from others.
 func (a *App) followsLinks() bool { return a.answersVisitors() && !a.hasOffice() }
 
-// linksKey seals what is sent of links.
-func (a *App) linksKey() distribution.Key { return secretKey(a.config.Cluster.Secret, "links") }
+// linksKeys seal what is sent of links: the first does, and any is accepted.
+func (a *App) linksKeys() []distribution.Key {
+	keys := []distribution.Key{secretKey(a.config.Cluster.Secret, "links")}
+	if other := a.config.Cluster.AlsoAccept; other != "" {
+		keys = append(keys, secretKey(other, "links"))
+	}
+	return keys
+}
 
 // share sends or follows links, and announces this process.
 func (a *App) share(ctx context.Context, n *neighbours) {
@@ -158,7 +164,7 @@ func (a *App) keepSending(ctx context.Context, n *neighbours) {
 			sleep(ctx, time.Second)
 			continue
 		}
-		s := replication.NewSender(replication.SenderOptions{Links: n.distribution, Key: a.linksKey(), Identity: identity,
+		s := replication.NewSender(replication.SenderOptions{Links: n.distribution, Key: a.linksKeys()[0], Identity: identity,
 			Table: a.tableWith, Since: func(ctx context.Context, seq int64) ([]routing.Change, int64, bool, error) {
 				return changesSince(ctx, o.catalog, seq)
 			},

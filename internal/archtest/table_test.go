@@ -180,7 +180,7 @@ var libraries = []struct {
 	{"github.com/prometheus/client_model", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
 	{"github.com/klauspost/compress", []string{"journal", "accesslog", "distribution/redis"}, nil, "what was shipped and what is in Redis' memory is compressed; others compress their logs"},
 	{"github.com/redis/go-redis", []string{"distribution/redis"}, []string{"replication"}, "Redis is one engine of the distribution"},
-	{"github.com/rabbitmq/amqp091-go", []string{"queue/rabbitmq"}, []string{"app"}, "RabbitMQ is one engine of the queue"},
+	{"github.com/rabbitmq/amqp091-go", []string{"queue/rabbitmq"}, []string{"app", "pipeline"}, "RabbitMQ is one engine of the queue"},
 	{"github.com/twmb/franz-go", []string{"queue/kafka"}, nil, "Kafka is one engine of the queue"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},

@@ -139,7 +139,7 @@ type node struct {
 func (w *world) node(dir string, identity replication.Identity, change ...func(*replication.FollowerOptions)) *node {
 	w.Helper()
 	n := &node{dir: dir, tables: w.table(dir), identity: identity}
-	o := replication.FollowerOptions{Links: w.connect(), Key: key, Tables: n.tables, Identity: identity, Logger: slog.New(slog.DiscardHandler),
+	o := replication.FollowerOptions{Links: w.connect(), Keys: []distribution.Key{distribution.Key("a secret of later"), key}, Tables: n.tables, Identity: identity, Logger: slog.New(slog.DiscardHandler),
 		Remember: func(i replication.Identity) error { n.identity = i; return nil }}
 	for _, c := range change {
 		c(&o)
@@ -360,7 +360,7 @@ func TestWhatIsNotObeyed(t *testing.T) {
 	w.control()
 	n := w.node(t.TempDir(), replication.Identity{})
 	w.reaches(n, 10)
-	stranger := w.node(t.TempDir(), replication.Identity{}, func(o *replication.FollowerOptions) { o.Key = distribution.Key("another secret") })
+	stranger := w.node(t.TempDir(), replication.Identity{}, func(o *replication.FollowerOptions) { o.Keys = []distribution.Key{distribution.Key("another secret")} })
 	w.troubled(stranger.trouble, "cluster.secret")
 	if links := stranger.tables.Current().Links(); links != 0 {
 		t.Fatalf("links that are not sealed for it: %d", links)

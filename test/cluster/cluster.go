@@ -28,6 +28,8 @@ type Options struct {
 	Port int
 	// Sources is how many partitions the broker has.
 	Sources int
+	// Separate runs each process as a user of its own, which root alone can.
+	Separate bool
 }
 
 // Cluster is one that runs.
@@ -50,6 +52,12 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	// PostgreSQL is run by a user of its own, who must get through.
 	if err := errors.Join(os.MkdirAll(o.Dir, 0o755), os.Chmod(o.Dir, 0o755)); err != nil {
 		return c, err
+	}
+	if o.Separate { // whom the program's own folder may be closed to
+		c.Binary = filepath.Join(o.Dir, "sluice")
+		if out, err := exec.Command("cp", o.Binary, c.Binary).CombinedOutput(); err != nil {
+			return c, fmt.Errorf("the program cannot be copied: %w: %s", err, out)
+		}
 	}
 	if err := c.Engines("start", o.engineNames()...); err != nil {
 		return c, err
