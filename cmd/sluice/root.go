@@ -119,7 +119,7 @@ when it could not run.`,
 		return fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(newServe(p), newLink(p), newReport(p), newConversion(p), newBalance(p), newPayout(p), newRates(p), newWebhook(p), newExport(p), newIngest(p), newJournal(p), newCluster(p),
-		newDoctor(p), newDemo(p), newLogin(p), newToken(p), newVersion(p))
+		newMigrate(p), newDoctor(p), newDemo(p), newLogin(p), newToken(p), newVersion(p))
 	checkArguments(root)
 	return root
 }

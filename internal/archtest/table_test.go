@@ -69,6 +69,8 @@ var rooms = []room{
 	{pkg: "export/*", may: []string{ownRoom, "affiliate", "routing"}, why: "an engine never knows another engine"},
 
 	// Work.
+	{pkg: "migration", may: []string{"affiliate", "analytics", "ledger", "store"}, std: []string{"os", "net", "net/http", "database/sql"},
+		why: "what is moved and compared are the contracts' words, whatever the engines on both sides"},
 	{pkg: "replication", may: []string{"affiliate", "distribution", "routing"}, std: []string{"os", "net", "net/http", "database/sql"},
 		why: "tables are kept equal over a contract, whatever carries them and wherever the truth is read"},
 	{pkg: "redirect", may: []string{"affiliate", "routing", "fraud", "journal", "geo", "useragent"}, std: []string{"database/sql"},
@@ -160,10 +162,10 @@ var libraries = []struct {
 }{
 	{"github.com/duckdb/duckdb-go", []string{"analytics/duckdb", "analytics/analyticstest"}, nil,
 		"DuckDB is one engine of reports; the suite reads every engine's Parquet with it"},
-	{"github.com/ClickHouse/clickhouse-go", []string{"analytics/clickhouse"}, []string{"app", "clickcap"}, "ClickHouse is one engine of reports"},
+	{"github.com/ClickHouse/clickhouse-go", []string{"analytics/clickhouse"}, []string{"app", "clickcap", "cmd", "migration"}, "ClickHouse is one engine of reports"},
 	{"github.com/parquet-go/parquet-go", []string{"analytics/clickhouse"}, nil, "an engine whose server writes no Parquet for us writes it itself"},
 	{"github.com/mattn/go-sqlite3", []string{"store/sqlite"}, nil, "SQLite is one engine of the store"},
-	{"github.com/jackc/pgx", []string{"store/postgres"}, []string{"app", "clickcap"}, "PostgreSQL is one engine of the store"},
+	{"github.com/jackc/pgx", []string{"store/postgres"}, []string{"app", "clickcap", "cmd", "migration"}, "PostgreSQL is one engine of the store"},
 	{"github.com/danielgtaylor/huma", []string{"api"}, nil, "the API's framework stays behind the API's door"},
 	{"github.com/spf13/cobra", []string{"cmd"}, nil, "only the command line has verbs"},
 	{"github.com/spf13/pflag", []string{"cmd"}, nil, "only the command line has flags"},
