@@ -9,6 +9,8 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # The flags of `make run`'s server, such as SERVE="--data /srv/sluice --listen :80".
 SERVE ?= --data ./data
+# The flags of `make cluster`, such as CLUSTER="-broker rabbitmq -redirects 2".
+CLUSTER ?=
 
 # The dashboard is built again when one of these is newer than what was built.
 # schema.d.ts is written by the build itself.
@@ -20,7 +22,7 @@ dashboard_sources := $(shell test -f web/package.json && find web internal/api/o
 worker := internal/export/edge/dist/worker.js
 worker_sources := $(shell find edge -type f -not -path '*/node_modules/*' -not -path 'edge/test/*')
 
-.PHONY: help needs geo dashboard edge binary build run test test-go test-web test-edge test-browser lint lint-go lint-shell lint-web bench bench-edge bench-cluster crash sim engines fmt clean
+.PHONY: help needs geo dashboard edge binary build run test test-go test-web test-edge test-browser lint lint-go lint-shell lint-web bench bench-edge bench-cluster crash sim cluster drills engines fmt clean
 
 help: ## Print these targets
 	@echo "Sluice $(VERSION). Targets:"
@@ -58,6 +60,14 @@ test-browser: build ## Use the dashboard in a real browser, and walk from a clic
 	@scripts/needs-chromium.sh
 	@go build -o bin/walk ./test/walk
 	@cd web && SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_WALK=$(CURDIR)/bin/walk npm run --silent test:browser
+
+cluster: build ## Run an installation of many nodes on this machine, with real servers, until Ctrl-C
+	@scripts/needs-haproxy.sh
+	@go build -o bin/cluster ./test/cluster && exec bin/cluster $(CLUSTER)
+
+drills: binary ## Break every part of such an installation in turn and account for every click (an hour)
+	@scripts/needs-haproxy.sh
+	SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_DRILLS=$${SLUICE_DRILLS:-60s} go test ./test/cluster -run TestLongDrills -count=1 -v -timeout 3h
 
 engines: ## Start Redis, RabbitMQ, Kafka, PostgreSQL and ClickHouse on loopback for the tests; scripts/engines.sh stop ends them
 	@scripts/engines.sh start

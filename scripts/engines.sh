@@ -40,6 +40,13 @@ need() {
 		updated=1
 	fi
 	say "installing $2 with apt-get"
+	# Debian starts what it installs, unless it is told not to.
+	local policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+	fi
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$2" >/dev/null 2>"$top/apt.log" ||
 		{ cat "$top/apt.log" >&2; fail "$2 could not be installed"; }
 }

@@ -13,6 +13,7 @@ export SLUICE_CRASH_ROUNDS=${SLUICE_CRASH_ROUNDS:-10}
 
 scripts/needs-xmllint.sh
 scripts/needs-nginx.sh
+scripts/needs-haproxy.sh
 go build -o bin/testreport ./scripts/testreport
 # Servers that run already are somebody's, and stay.
 if scripts/engines.sh status | grep -q stopped; then

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/geo"
 	"github.com/sluicehq/sluice/internal/journal"
 )
@@ -172,6 +173,9 @@ func (d *doctor) disk() {
 
 // store has the database check itself, without becoming its user.
 func (d *doctor) store(ctx context.Context) {
+	if d.config.Store.Engine != config.SQLite || d.config.Role == config.Redirect || d.config.Role == config.Pipeline {
+		return
+	}
 	path := d.at("store", "sluice.db")
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -70,11 +70,11 @@ func findOnAnySite(ctx context.Context, c *connection, slug string) (found api.L
 
 // linkFields are the flags that set a link's fields.
 type linkFields struct {
-	site, slug, status, program, partner, page, note, starts, ends, fallback, query string
-	urls, tags                                                                      []string
-	weights                                                                         []int
-	code                                                                            int
-	deepLink, blockBots                                                             bool
+	site, slug, status, program, partner, page, note, starts, ends, limit, fallback, query string
+	urls, tags                                                                             []string
+	weights                                                                                []int
+	code                                                                                   int
+	deepLink, blockBots                                                                    bool
 }
 
 func (f *linkFields) define(cmd *cobra.Command) {
@@ -88,7 +88,8 @@ func (f *linkFields) define(cmd *cobra.Command) {
 	fs.StringVar(&f.note, "note", "", "`text` for yourself")
 	fs.StringVar(&f.starts, "starts", "", "`time` from which the link leads to its URL")
 	fs.StringVar(&f.ends, "ends", "", "`time` from which it no longer does")
-	fs.StringVar(&f.fallback, "fallback", "", "`URL` for when the link is paused or outside its time")
+	fs.StringVar(&f.limit, "cap", "", "how many `clicks` it may send, such as 1000/day or 20000/month@Europe/Berlin (per hour, day, month or total); none for any number")
+	fs.StringVar(&f.fallback, "fallback", "", "`URL` for when the link is paused, outside its time or at its cap")
 	fs.IntVar(&f.code, "code", 0, "redirect `code`: 302 (default), 307, 301, 308")
 	fs.StringVar(&f.query, "query", "", "parameters to hand on: drop, pass or only:`NAME`,…")
 	fs.BoolVar(&f.deepLink, "deep-link", false, "let ?url= choose a page of the program's hosts")
@@ -151,6 +152,7 @@ func (f *linkFields) patch(cmd *cobra.Command) (map[string]any, error) {
 	set("fallback", "fallback", text(&f.fallback))
 	set("starts", "starts_at", moment(&f.starts))
 	set("ends", "ends_at", moment(&f.ends))
+	set("cap", "cap", func() (any, error) { return capPatch(f.limit) })
 	set("tag", "tags", value(func() any {
 		return slices.DeleteFunc(f.tags, func(t string) bool { return strings.TrimSpace(t) == "" })
 	}))
@@ -159,6 +161,22 @@ func (f *linkFields) patch(cmd *cobra.Command) (map[string]any, error) {
 	set("block-bots", "block_bots", value(func() any { return f.blockBots }))
 	set("query", "query", value(func() any { return queryPolicy(f.query) }))
 	return patch, fault
+}
+
+// capPatch replaces the whole cap, the zone too.
+func capPatch(s string) (any, error) {
+	if s == "" || s == "none" {
+		return nil, nil
+	}
+	c, err := affiliate.ParseClickCap(s)
+	if err != nil {
+		return nil, err
+	}
+	patch := map[string]any{"clicks": c.Clicks, "per": c.Per, "zone": nil}
+	if c.Zone != "" {
+		patch["zone"] = c.Zone
+	}
+	return patch, nil
 }
 
 func queryPolicy(s string) affiliate.QueryPolicy {
@@ -293,6 +311,7 @@ destinations. The change is refused when somebody else changes the link at the
 same moment.`,
 		Example: `  sluice link update the-thing --url "https://shop.example/p/124?ref=abc"
   sluice link update the-thing --status paused --fallback https://blog.example/deals
+  sluice link update the-thing --cap 1000/day
   sluice link update "#17" --slug new-name --note ""`,
 		Args: cobra.ExactArgs(1),
 	}

@@ -44,6 +44,28 @@ func TestALinksLife(t *testing.T) {
 	contains(t, sluice(t, data, "link", "show", "kettle").must(t, exitProblems).err, "kettle")
 }
 
+func TestACapOfClicks(t *testing.T) {
+	data := served(t)
+	sluice(t, data, "link", "add", "kettle", "https://a.example/k", "--cap", "1000/day@Europe/Berlin").must(t, exitFine)
+	contains(t, sluice(t, data, "link", "show", "kettle").must(t, exitFine).out, "cap          1000/day@Europe/Berlin, 0 so far")
+	// Another cap replaces the zone too; a paused link keeps it.
+	sluice(t, data, "link", "update", "kettle", "--cap", "5/Total").must(t, exitFine)
+	sluice(t, data, "link", "update", "kettle", "--status", "paused").must(t, exitFine)
+	var list api.LinkList
+	sluice(t, data, "link", "list", "--format", "json").must(t, exitFine).json(t, &list)
+	if c := list.Items[0].Cap; c == nil || *c != (affiliate.ClickCap{Clicks: 5, Per: affiliate.CapTotal}) {
+		t.Errorf("the cap is %v", c)
+	}
+	contains(t, sluice(t, data, "link", "update", "kettle", "--cap", "5/week").must(t, exitProblems).err, "write CLICKS/PERIOD")
+	contains(t, sluice(t, data, "link", "update", "kettle", "--cap", "0/day").must(t, exitProblems).err, "cap.clicks")
+	sluice(t, data, "link", "update", "kettle", "--cap", "none").must(t, exitFine)
+	var link api.Link
+	sluice(t, data, "link", "show", "kettle", "--format", "json").must(t, exitFine).json(t, &link)
+	if link.Cap != nil {
+		t.Errorf("the cap is %v", link.Cap)
+	}
+}
+
 func TestBadLinksAreRefusedWithTheReason(t *testing.T) {
 	data := served(t)
 	sluice(t, data, "link", "add", "taken", "https://a.example").must(t, exitFine)

@@ -93,7 +93,7 @@ func (p *program) printLinks(list api.LinkList, format string) error {
 	}
 	t := newTable(">id", "site", "slug", "status", "leads to", "tags")
 	for _, l := range list.Items {
-		t.add("#"+strconv.FormatInt(l.ID, 10), l.Site, shorten(l.Slug, 40), string(l.Status), shorten(leadsTo(&l), 60), shorten(strings.Join(l.Tags, ", "), 30))
+		t.add("#"+strconv.FormatInt(l.ID, 10), l.Site, shorten(l.Slug, 40), statusOf(&l), shorten(leadsTo(&l), 60), shorten(strings.Join(l.Tags, ", "), 30))
 	}
 	if err := t.print(p.out); err != nil {
 		return err
@@ -154,7 +154,7 @@ func newLinkShow(p *program) *cobra.Command {
 			if format.value == "json" {
 				return printJSON(p.out, link)
 			}
-			return showLink(p.out, &link)
+			return showLink(p.out, &link, capUse(ctx, c, &link))
 		})
 	}
 	return cmd
@@ -171,8 +171,34 @@ func (p *program) printChanges(list api.ChangeList, format string) error {
 	return t.print(p.out)
 }
 
+// statusOf is a link's status as people should read it.
+func statusOf(l *api.Link) string {
+	if l.CapReached != nil && l.Status == affiliate.Active {
+		return "capped"
+	}
+	return string(l.Status)
+}
+
+// capUse is the cap of a link in words, with what is used of it where the server can count.
+func capUse(ctx context.Context, c *connection, l *api.Link) string {
+	if l.Cap == nil {
+		return ""
+	}
+	s := l.Cap.String()
+	if use, err := c.LinkCap(ctx, l.ID); err == nil {
+		s += fmt.Sprintf(", %s so far", grouped(use.Clicks))
+	}
+	if r := l.CapReached; r != nil {
+		s += "; reached at " + instant(&r.At)
+		if r.Until != nil {
+			s += ", opens at " + instant(r.Until)
+		}
+	}
+	return s
+}
+
 // showLink prints the fields that have something to say.
-func showLink(w io.Writer, l *api.Link) error {
+func showLink(w io.Writer, l *api.Link, limit string) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
@@ -181,7 +207,8 @@ func showLink(w io.Writer, l *api.Link) error {
 	}
 	line("link", fmt.Sprintf("#%d %s/%s", l.ID, l.Site, l.Slug))
 	line("address", l.ShortURL)
-	line("status", string(l.Status))
+	line("status", statusOf(l))
+	line("cap", limit)
 	showDestinations(line, "", l.Destinations)
 	for _, r := range l.Rules {
 		line("rule "+r.ID, conditions(r.When))

@@ -118,8 +118,8 @@ when it could not run.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServe(p), newLink(p), newReport(p), newConversion(p), newBalance(p), newPayout(p), newRates(p), newWebhook(p), newExport(p), newIngest(p), newJournal(p),
-		newDoctor(p), newDemo(p), newLogin(p), newToken(p), newVersion(p))
+	root.AddCommand(newServe(p), newLink(p), newReport(p), newConversion(p), newBalance(p), newPayout(p), newRates(p), newWebhook(p), newExport(p), newIngest(p), newJournal(p), newCluster(p),
+		newMigrate(p), newDoctor(p), newDemo(p), newLogin(p), newToken(p), newVersion(p))
 	checkArguments(root)
 	return root
 }

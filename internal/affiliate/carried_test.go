@@ -17,7 +17,8 @@ func TestRecordKey(t *testing.T) {
 	if RecordKey(record(1, VisitorID{})) == RecordKey(record(2, VisitorID{})) {
 		t.Error("two clicks of nobody have one key")
 	}
-	if RecordKey(record(1, VisitorID{})) != RecordKey(record(1, VisitorID{})) {
+	first, second := record(1, VisitorID{}), record(1, VisitorID{})
+	if RecordKey(first) != RecordKey(second) {
 		t.Error("a click has two keys")
 	}
 	// Of 12 sources each gets its share.

@@ -20,6 +20,12 @@ type Link struct {
 	// destinations, [StartsAt, EndsAt). Outside, its fallback answers.
 	StartsAt *time.Time `json:"starts_at,omitempty"`
 	EndsAt   *time.Time `json:"ends_at,omitempty"`
+	// Cap limits how many clicks are sent to the destinations; once it is reached the
+	// fallback answers until the period ends. Nil: no limit.
+	Cap *ClickCap `json:"cap,omitempty"`
+	// CapReached is there while the cap closes the link; see Serving. Only the catalog
+	// writes it.
+	CapReached *CapReached `json:"cap_reached,omitempty"`
 	// Destinations share the visitors by weight. The same visitor always gets
 	// the same one.
 	Destinations []Destination `json:"destinations"`
@@ -27,7 +33,7 @@ type Link struct {
 	// the destinations.
 	Rules []Rule `json:"rules,omitempty"`
 	// Fallback answers when the link or its program is paused or archived, when
-	// the link is outside its schedule, and when every destination is down.
+	// the link is outside its schedule or its cap is reached, and when every destination is down.
 	// Empty: the site's default, or for the last case the destination all the same.
 	Fallback string `json:"fallback,omitempty"`
 	// Code of the redirect: 302 (default), 307, 301 or 308.
@@ -163,6 +169,9 @@ func (l *Link) Normalize() {
 	l.Partner = strings.ToLower(strings.TrimSpace(l.Partner))
 	l.Fallback = NormalizeURL(l.Fallback)
 	l.Tags = normalizeTags(l.Tags)
+	if l.Cap != nil {
+		l.Cap.normalize()
+	}
 	normalizeDestinations(l.Destinations)
 	for i := range l.Rules {
 		r := &l.Rules[i]

@@ -35,6 +35,7 @@ func (l *Link) Validate(in Surroundings) (warnings []Fault, err error) {
 	v := linkCheck{link: l, in: in}
 	v.identity()
 	v.schedule()
+	v.clickCap()
 	v.destinations("destinations", l.Destinations)
 	v.rules()
 	v.fallback()

@@ -41,6 +41,8 @@ type Options struct {
 	Mailbox Mailbox
 	// Ingest takes in clicks that were made elsewhere. Nil: its operations answer 503.
 	Ingest Ingest
+	// Cluster speaks for all nodes. Nil: its operations answer 503.
+	Cluster Cluster
 	// Status describes the running server. Nil: only version and uptime are told.
 	Status func(ctx context.Context) Status
 	// PublicURL returns where a site's redirects are reached, without a slash at
@@ -184,6 +186,7 @@ func (s *server) register() {
 	s.registerUsers()
 	s.registerTokens()
 	s.registerLinks()
+	s.registerLinkCap()
 	s.registerLinkFiles()
 	s.registerSites()
 	s.registerPrograms()
@@ -198,5 +201,6 @@ func (s *server) register() {
 	s.registerPayouts()
 	s.registerRates()
 	s.registerWebhooks()
+	s.registerCluster()
 	s.registerStatus()
 }

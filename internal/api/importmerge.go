@@ -22,6 +22,7 @@ var columnCopies = map[string]func(to, from *affiliate.Link){
 	"note":              func(to, from *affiliate.Link) { to.Note = from.Note },
 	"starts_at":         func(to, from *affiliate.Link) { to.StartsAt = from.StartsAt },
 	"ends_at":           func(to, from *affiliate.Link) { to.EndsAt = from.EndsAt },
+	"cap":               func(to, from *affiliate.Link) { to.Cap = from.Cap },
 	"fallback":          func(to, from *affiliate.Link) { to.Fallback = from.Fallback },
 	"query":             func(to, from *affiliate.Link) { to.Query = from.Query },
 	"rules":             func(to, from *affiliate.Link) { to.Rules = from.Rules },

@@ -43,6 +43,7 @@ type Options struct {
 	Now     func() time.Time
 
 	batchPatience time.Duration // with the body of a batch of clicks; ingestTimeout when zero
+	keysAhead     time.Duration // that new keys are known before they are used; keysAhead when zero
 }
 
 // App is one process.
@@ -56,8 +57,9 @@ type App struct {
 	folder      *folder
 	plane       *dataPlane
 
-	keys *keys
-	seal *keySeal // of what nodes share; nil without a secret
+	keys       *keys
+	seal       keySeal     // of what nodes share; nil without a secret
+	keysShared atomic.Bool // the cookie keys are those of all nodes, as far as is known
 
 	ops      operations
 	office   officeDoor
@@ -108,7 +110,9 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	}
 	a.keys = newKeys(a.folder, o.Now)
 	if cfg.Cluster.Secret != "" {
-		a.seal = newKeySeal(cfg.Cluster.Secret)
+		a.seal = newKeySeal(cfg.Cluster.Secret, cfg.Cluster.AlsoAccept)
+		before, err := identityFile{a.folder}.load()
+		a.keysShared.Store(err == nil && before.Installation != "") // those on disk are of then
 	}
 	if a.plane, err = openDataPlane(a); err != nil {
 		return nil, err

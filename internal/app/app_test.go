@@ -89,7 +89,9 @@ func startOptions(t *testing.T, cfg config.Config, o Options) *process {
 	}
 	t.Cleanup(p.stop)
 	p.admin = p.find(`(?:dashboard|health)\s+(http://[^/\s]+)/`)
-	p.links = p.find(`links\s+(http://\S+)/go/`)
+	if a.answersVisitors() {
+		p.links = p.find(`links\s+(http://\S+)/go/`)
+	}
 	return p
 }
 

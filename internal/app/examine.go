@@ -123,6 +123,29 @@ func (a *App) clusterStatus(s *statusReport) {
 	}
 }
 
+// ownLag is how far this process is behind with its clicks, on whichever way it brings them.
+func (a *App) ownLag() time.Duration {
+	seconds := 0.0
+	if s, ok := a.shipped(); ok {
+		seconds = s.LagSeconds
+	}
+	if s, ok := a.collected(); ok {
+		seconds = max(seconds, s.LagSeconds)
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// clicksLate is how far the process that is most behind is: what it has, the reports lack.
+func (a *App) clicksLate() time.Duration {
+	lag := a.ownLag()
+	if n := a.neighbours.Load(); n != nil {
+		for _, x := range n.others() {
+			lag = max(lag, time.Duration(x.LagMillis)*time.Millisecond)
+		}
+	}
+	return lag
+}
+
 // nodeSkewMax is how far the clocks of nodes may be apart before an operator is told: a click has the
 // time of the node that answered it, and leases are kept by clocks.
 const nodeSkewMax = time.Second

@@ -53,6 +53,8 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 		r.OK, r.Office = true, "none"
 		if a.isShared() && a.plane.tables.Current().Seq() == 0 {
 			r.OK, r.Reason = false, "links have not arrived yet"
+		} else if a.isShared() && a.seal != nil && !a.keysShared.Load() {
+			r.OK, r.Reason = false, "the keys of visitors' cookies have not arrived yet"
 		}
 	case !a.hasOffice():
 		if r.OK, r.Office = a.reports.Load() != nil, "none"; !r.OK {

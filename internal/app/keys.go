@@ -75,7 +75,7 @@ func (f keyFile) text() []byte {
 		b = fmt.Appendf(b, "%d %s", k.Number, hex.EncodeToString(k.Secret))
 		if !k.from.IsZero() {
 			b = append(b, ' ')
-			b = k.from.UTC().AppendFormat(b, time.RFC3339)
+			b = k.from.UTC().AppendFormat(b, time.RFC3339Nano)
 		}
 		b = append(b, '\n')
 	}

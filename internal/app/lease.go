@@ -65,7 +65,7 @@ func (l *leaseholder) hold(ctx context.Context, work func(context.Context)) {
 		if ok, err := l.take(ctx); err == nil && ok {
 			held = l.now()
 		} else if err == nil || l.now().Sub(held) > leaseFor-leaseRenew {
-			l.logger.Warn("another control node settles what is due and delivers webhooks from now on", "reason", err)
+			l.logger.Warn("another control node settles what is due, delivers webhooks and keeps caps of clicks from now on", "reason", err)
 			break
 		}
 	}

@@ -72,7 +72,7 @@ func (a *App) openNeighbours(ctx context.Context) (*neighbours, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	n.follower = replication.NewFollower(replication.FollowerOptions{Links: d, Key: a.linksKey(), Tables: a.plane.tables,
+	n.follower = replication.NewFollower(replication.FollowerOptions{Links: d, Keys: a.linksKeys(), Tables: a.plane.tables,
 		Identity: identity, Remember: file.save, Logger: a.options.Logger})
 	return n, nil
 }
@@ -80,8 +80,14 @@ func (a *App) openNeighbours(ctx context.Context) (*neighbours, error) {
 // followsLinks says whether this process has its links from others.
 func (a *App) followsLinks() bool { return a.answersVisitors() && !a.hasOffice() }
 
-// linksKey seals what is sent of links.
-func (a *App) linksKey() distribution.Key { return secretKey(a.config.Cluster.Secret, "links") }
+// linksKeys seal what is sent of links: the first does, and any is accepted.
+func (a *App) linksKeys() []distribution.Key {
+	keys := []distribution.Key{secretKey(a.config.Cluster.Secret, "links")}
+	if other := a.config.Cluster.AlsoAccept; other != "" {
+		keys = append(keys, secretKey(other, "links"))
+	}
+	return keys
+}
 
 // share sends or follows links, and announces this process.
 func (a *App) share(ctx context.Context, n *neighbours) {
@@ -138,13 +144,14 @@ func (a *App) describe(n *neighbours) distribution.Node {
 	if s, ok := a.collected(); ok {
 		d.Waiting += s.Lag.Records
 	}
+	d.LagMillis = a.ownLag().Milliseconds()
 	n.mu.Lock()
 	d.SkewMillis = n.skew.Milliseconds()
 	n.mu.Unlock()
 	return d
 }
 
-// keepSending waits for the back office and sends its links.
+// keepSending waits for the back office and sends its links, until another epoch begins.
 func (a *App) keepSending(ctx context.Context, n *neighbours) {
 	for ctx.Err() == nil {
 		o := a.office.get()
@@ -158,13 +165,31 @@ func (a *App) keepSending(ctx context.Context, n *neighbours) {
 			sleep(ctx, time.Second)
 			continue
 		}
-		s := replication.NewSender(replication.SenderOptions{Links: n.distribution, Key: a.linksKey(), Identity: identity,
+		s := replication.NewSender(replication.SenderOptions{Links: n.distribution, Key: a.linksKeys()[0], Identity: identity,
 			Table: a.tableWith, Since: func(ctx context.Context, seq int64) ([]routing.Change, int64, bool, error) {
 				return changesSince(ctx, o.catalog, seq)
 			},
 			Logger: a.options.Logger})
 		n.sender.Store(s)
-		s.Run(ctx)
+		epoch, over := context.WithCancel(ctx)
+		go func() {
+			defer over()
+			awaitEpoch(epoch, o.store, identity)
+		}()
+		s.Run(epoch)
+		over()
+	}
+}
+
+// epochEvery is how often it is looked whether an operator has begun another epoch.
+const epochEvery = 2 * time.Second
+
+func awaitEpoch(ctx context.Context, s store.Store, now replication.Identity) {
+	for ctx.Err() == nil {
+		sleep(ctx, epochEvery)
+		if there, err := installation(ctx, s); err == nil && there != now {
+			return
+		}
 	}
 }
 

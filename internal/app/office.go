@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/api"
 	"github.com/sluicehq/sluice/internal/catalog"
+	"github.com/sluicehq/sluice/internal/clickcap"
 	"github.com/sluicehq/sluice/internal/queue"
 	"github.com/sluicehq/sluice/internal/settlement"
 	"github.com/sluicehq/sluice/internal/store"
@@ -32,6 +33,7 @@ type office struct {
 	catalog   *catalog.Catalog
 	accounts  *account.Accounts
 	books     *settlement.Office
+	caps      *clickcap.Keeper
 	courier   *webhook.Courier
 	seals     *webhook.Seals
 	reports   *reports
@@ -74,12 +76,13 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 		return err
 	}
 	a.openBooks(o)
+	o.caps = clickcap.New(clickcap.Options{Links: o.catalog, Reports: o.reports.analytics, Lag: a.clicksLate, Now: a.options.Now, Logger: a.options.Logger})
 	if err := a.openSeals(ctx, o); err != nil {
 		return err
 	}
 	a.openCourier(o)
 	o.handler = api.New(api.Options{
-		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.reports.analytics, Office: o.books, Webhooks: a.webhookDesk(o), Mailbox: a.mailbox, Ingest: a.intake,
+		Catalog: o.catalog, Accounts: o.accounts, Analytics: o.reports.analytics, Office: o.books, Webhooks: a.webhookDesk(o), Mailbox: a.mailbox, Ingest: a.intake, Cluster: clusterDesk{a},
 		Status: a.status, PublicURL: a.publicURL, Followed: o.publisher.followed, TempDir: a.folder.at("store"),
 		ImportBytesMax: int64(a.config.Limits.ImportBytes),
 		Now:            a.options.Now, Logger: a.options.Logger, Version: a.options.Version,
@@ -98,6 +101,7 @@ func (a *App) runOffice(o *office) {
 	chores := func(ctx context.Context) {
 		var all sync.WaitGroup
 		all.Go(func() { o.runBooks(ctx, a) })
+		all.Go(func() { o.caps.Run(ctx) })
 		all.Go(func() { _ = o.courier.Run(ctx) }) // nil: it ends with the context
 		all.Wait()
 	}

@@ -102,23 +102,30 @@ func (m *mailbox) derive(purpose, program string, version int) [sha256.Size]byte
 }
 
 // Program is postback.Taker's.
-func (m *mailbox) Program(ctx context.Context, token string) (inbox postback.Inbox, ok bool) {
+func (m *mailbox) Program(ctx context.Context, token string) (inbox postback.Inbox, err error) {
+	unknown := affiliate.Errorf(affiliate.NotFound, "no program has this token")
 	at := strings.LastIndexByte(token, '.')
+	if at < 1 {
+		return inbox, unknown
+	}
 	o := m.app.office.get()
-	if at < 1 || o == nil {
-		return inbox, false
+	if o == nil {
+		return inbox, affiliate.Errorf(affiliate.Unavailable, "the books are not open yet")
 	}
 	p, err := o.books.Program(ctx, token[:at])
 	if err != nil {
-		return inbox, false
+		return inbox, err
 	}
 	server, page, secret := m.Tokens(p)
 	inbox = postback.Inbox{Program: p.ID, Currency: p.Settlement.Currency, Secret: secret, StaticToken: p.Settlement.StaticToken}
 	if subtle.ConstantTimeCompare([]byte(token), []byte(server)) == 1 {
-		return inbox, true
+		return inbox, nil
+	}
+	if subtle.ConstantTimeCompare([]byte(token), []byte(page)) != 1 {
+		return postback.Inbox{}, unknown
 	}
 	inbox.Sources, inbox.StaticToken = []affiliate.Source{affiliate.ByPixel, affiliate.ByScript}, true
-	return inbox, subtle.ConstantTimeCompare([]byte(token), []byte(page)) == 1
+	return inbox, nil
 }
 
 // Take is postback.Taker's.

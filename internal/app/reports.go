@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sluicehq/sluice/internal/analytics"
+	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/journal"
 	"github.com/sluicehq/sluice/internal/pipeline"
 	"github.com/sluicehq/sluice/internal/queue"
@@ -48,12 +49,21 @@ func (a *App) openReports(ctx context.Context) (_ *reports, err error) {
 		return nil, err
 	}
 	r.collector = pipeline.New(pipeline.Options{
-		Queue: r.queue, Analytics: r.analytics, SetAside: a.setAside,
+		BatchRecords: a.batchRecords(), Queue: r.queue, Analytics: r.analytics, SetAside: a.setAside,
 		Enrich: &pipeline.Enricher{Places: a.plane.places, Agents: useragent.NewParser(useragent.Options{}),
 			Addresses: pipeline.Addresses(a.config.Privacy.StoreIP)},
 		Niceness: collectorNiceness, Now: a.options.Now, Logger: a.options.Logger,
 	})
 	return r, r.collector.Open(ctx)
+}
+
+// batchRecords is how many clicks of a backlog are stored at once. ClickHouse makes files of each
+// batch, which costs the same for one click as for many.
+func (a *App) batchRecords() int {
+	if a.config.Analytics.Engine == config.ClickHouse {
+		return 51_200
+	}
+	return 0 // what suits DuckDB
 }
 
 // openJournals makes a queue of this process's lanes and of others that were left.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -17,7 +18,7 @@ import (
 )
 
 // keysAhead is how long before its first use a new cookie key is with all nodes, those included
-// that reach the distribution only now and then.
+// that reach the distribution only now and then, unless Options say otherwise.
 const keysAhead = time.Minute
 
 // secretKey derives a key for a use from cluster.secret.
@@ -36,31 +37,41 @@ type sealedKeys struct {
 	Sealed   []byte `json:"sealed"` // AES-256-GCM: nonce, text of the file
 }
 
-// keySeal opens and seals keys of nodes that share a secret.
-type keySeal struct{ aead cipher.AEAD }
+// keySeal opens and seals keys of nodes that share a secret. It seals with the first and opens
+// with any.
+type keySeal []cipher.AEAD
 
-func newKeySeal(secret string) *keySeal {
-	block, err := aes.NewCipher(secretKey(secret, "keys"))
-	if err == nil {
-		var aead cipher.AEAD
-		if aead, err = cipher.NewGCM(block); err == nil {
-			return &keySeal{aead}
+func newKeySeal(secrets ...string) (s keySeal) {
+	for _, secret := range secrets {
+		if secret == "" {
+			continue
 		}
+		block, err := aes.NewCipher(secretKey(secret, "keys"))
+		if err != nil {
+			panic("BUG: " + err.Error()) // only a wrong length fails
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			panic("BUG: " + err.Error())
+		}
+		s = append(s, aead)
 	}
-	panic("BUG: " + err.Error()) // only a wrong length fails
+	return s
 }
 
-func (s *keySeal) seal(purpose string, revision int64, f keyFile) sealedKeys {
-	nonce := make([]byte, s.aead.NonceSize())
+func (s keySeal) seal(purpose string, revision int64, f keyFile) sealedKeys {
+	nonce := make([]byte, s[0].NonceSize())
 	_, _ = rand.Read(nonce) // never fails: the runtime stops the program instead
-	return sealedKeys{revision, s.aead.Seal(nonce, nonce, f.text(), keysContext(purpose, revision))}
+	return sealedKeys{revision, s[0].Seal(nonce, nonce, f.text(), keysContext(purpose, revision))}
 }
 
-func (s *keySeal) open(purpose string, k sealedKeys) (keyFile, error) {
-	if size := s.aead.NonceSize(); len(k.Sealed) > size {
-		text, err := s.aead.Open(nil, k.Sealed[:size], k.Sealed[size:], keysContext(purpose, k.Revision))
-		if err == nil {
-			return parseKeys(text)
+func (s keySeal) open(purpose string, k sealedKeys) (keyFile, error) {
+	for _, aead := range s {
+		if size := aead.NonceSize(); len(k.Sealed) > size {
+			text, err := aead.Open(nil, k.Sealed[:size], k.Sealed[size:], keysContext(purpose, k.Revision))
+			if err == nil {
+				return parseKeys(text)
+			}
 		}
 	}
 	return nil, affiliate.Errorf(affiliate.Unsigned, "the %s keys that nodes share are sealed with another secret; give all nodes the same cluster.secret", purpose)
@@ -84,11 +95,19 @@ func (a *App) shareKeys(ctx context.Context, s store.Store) error {
 			return err
 		}
 		shared, err := a.sharedKeys(ctx, s, purpose, func(there *sealedKeys) (*sealedKeys, error) {
-			if there != nil {
+			if there == nil {
+				first := a.seal.seal(purpose, 1, own)
+				return &first, nil
+			}
+			if _, err := a.seal[:1].open(purpose, *there); err == nil {
 				return nil, nil
 			}
-			first := a.seal.seal(purpose, 1, own)
-			return &first, nil
+			f, err := a.seal.open(purpose, *there)
+			if err != nil {
+				return nil, err
+			}
+			anew := a.seal.seal(purpose, there.Revision+1, f) // the secret is being changed
+			return &anew, nil
 		})
 		if err != nil {
 			return err
@@ -133,7 +152,12 @@ func (a *App) takeKeys(purpose string, k sealedKeys) error {
 	if err != nil {
 		return err
 	}
-	return a.keys.replace(purpose, f)
+	if err := a.keys.replace(purpose, f); err != nil {
+		return err
+	}
+	a.watchKeys()
+	a.keysShared.Store(true)
+	return nil
 }
 
 // rotateCookieKeys begins to sign cookies with a new key, on all nodes. Cookies that the old
@@ -161,7 +185,7 @@ func (a *App) rotateCookieKeys(ctx context.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		next := a.seal.seal(cookieKeys, there.Revision+1, f.rotated(now, now.Add(keysAhead)))
+		next := a.seal.seal(cookieKeys, there.Revision+1, f.rotated(now, now.Add(cmp.Or(a.options.keysAhead, keysAhead))))
 		return &next, nil
 	})
 	if err != nil {
@@ -208,9 +232,7 @@ func (a *App) fetchKeys(ctx context.Context, from distribution.Values) error {
 
 // watchKeys lets a new key be used when its time has come.
 func (a *App) watchKeys() {
-	ring, err := a.keys.ring(cookieKeys)
-	if err != nil {
-		return
+	if ring, err := a.keys.ring(cookieKeys); err == nil {
+		a.plane.useKeys(ring)
 	}
-	a.plane.useKeys(ring)
 }

@@ -85,6 +85,9 @@ func (a *App) officeStatus(ctx context.Context, s *statusReport) {
 		if seq, err := o.catalog.LastSeq(ctx); err == nil {
 			s.CatalogSeq = seq
 		}
+		if w := o.caps.Warning(); w != "" {
+			s.warn(w, "", "visitors are served meanwhile, and what is too much is counted: sluice link show LINK; see docs/caps.md")
+		}
 	}
 	if r := a.reports.Load(); r != nil {
 		if stats, err := r.analytics.Stats(ctx); err == nil {

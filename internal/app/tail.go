@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/store"
@@ -58,7 +59,12 @@ func (p *publisher) catchUp(ctx context.Context) error {
 	if p.busy() {
 		return nil
 	}
-	notices, _, err := p.catalog.Since(ctx, p.tables.Current().Seq())
+	table := p.tables.Current().Seq()
+	notices, last, err := p.catalog.Since(ctx, table)
+	if err == nil && last < table && p.tables.Current().Seq() == table {
+		return fmt.Errorf("the store knows changes up to %d, the routing table up to %d: the store was lost or rolled back, and is not obeyed. "+
+			"Restore its newest backup; or, to go on with what it has, stop the control nodes, remove their folders table, start them, and run: sluice cluster republish", last, table)
+	}
 	if err != nil || len(notices) == 0 {
 		return err
 	}

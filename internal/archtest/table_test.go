@@ -69,6 +69,8 @@ var rooms = []room{
 	{pkg: "export/*", may: []string{ownRoom, "affiliate", "routing"}, why: "an engine never knows another engine"},
 
 	// Work.
+	{pkg: "migration", may: []string{"affiliate", "analytics", "ledger", "store"}, std: []string{"os", "net", "net/http", "database/sql"},
+		why: "what is moved and compared are the contracts' words, whatever the engines on both sides"},
 	{pkg: "replication", may: []string{"affiliate", "distribution", "routing"}, std: []string{"os", "net", "net/http", "database/sql"},
 		why: "tables are kept equal over a contract, whatever carries them and wherever the truth is read"},
 	{pkg: "redirect", may: []string{"affiliate", "routing", "fraud", "journal", "geo", "useragent"}, std: []string{"database/sql"},
@@ -83,6 +85,8 @@ var rooms = []room{
 		why: "facts move between contracts, whatever the engines are"},
 	{pkg: "catalog", may: []string{"affiliate", "store"}, std: []string{"net/http", "database/sql"},
 		why: "a change of a link has one path, over whatever face it came"},
+	{pkg: "clickcap", may: []string{"affiliate", "analytics", "catalog"}, std: []string{"os", "net/http", "database/sql"},
+		why: "a cap is kept by comparing two contracts, whatever counts the clicks and wherever the links are"},
 	{pkg: "account", may: []string{"affiliate", "store"}, std: []string{"net/http", "database/sql"},
 		why: "who may do what is decided apart from faces and engines"},
 	{pkg: "linkfile", may: []string{"affiliate"}, std: []string{"os", "net/http", "database/sql"},
@@ -99,7 +103,7 @@ var rooms = []room{
 		why: "an invented past is data; the caller stores it through the common doors"},
 
 	// Faces.
-	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "commission", "ingest", "ledger", "linkfile", "postback", "remittance", "settlement", "webhook", "experiment"}, std: []string{"database/sql"},
+	{pkg: "api", may: []string{"affiliate", "account", "analytics", "catalog", "clickcap", "commission", "ingest", "ledger", "linkfile", "postback", "remittance", "settlement", "webhook", "experiment"}, std: []string{"database/sql"},
 		why: "a face calls the work and never an engine"},
 	{pkg: "api/client", may: []string{"affiliate", "api", "catalog"}, std: []string{"os", "database/sql"},
 		why: "the client speaks the shapes that the server declares"},
@@ -158,10 +162,10 @@ var libraries = []struct {
 }{
 	{"github.com/duckdb/duckdb-go", []string{"analytics/duckdb", "analytics/analyticstest"}, nil,
 		"DuckDB is one engine of reports; the suite reads every engine's Parquet with it"},
-	{"github.com/ClickHouse/clickhouse-go", []string{"analytics/clickhouse"}, []string{"test"}, "ClickHouse is one engine of reports; what it takes on disk is asked by measurements"},
+	{"github.com/ClickHouse/clickhouse-go", []string{"analytics/clickhouse"}, []string{"app", "clickcap", "cmd", "migration", "test"}, "ClickHouse is one engine of reports; what it takes on disk is asked by measurements"},
 	{"github.com/parquet-go/parquet-go", []string{"analytics/clickhouse"}, nil, "an engine whose server writes no Parquet for us writes it itself"},
 	{"github.com/mattn/go-sqlite3", []string{"store/sqlite"}, nil, "SQLite is one engine of the store"},
-	{"github.com/jackc/pgx", []string{"store/postgres"}, []string{"test"}, "PostgreSQL is one engine of the store; measurements remove what they made"},
+	{"github.com/jackc/pgx", []string{"store/postgres"}, []string{"app", "clickcap", "cmd", "migration", "test"}, "PostgreSQL is one engine of the store; measurements remove what they made"},
 	{"github.com/danielgtaylor/huma", []string{"api"}, nil, "the API's framework stays behind the API's door"},
 	{"github.com/spf13/cobra", []string{"cmd"}, nil, "only the command line has verbs"},
 	{"github.com/spf13/pflag", []string{"cmd"}, nil, "only the command line has flags"},
@@ -178,7 +182,7 @@ var libraries = []struct {
 	{"github.com/prometheus/client_model", nil, []string{"metrics", "app"}, "Prometheus' own parser is for tests"},
 	{"github.com/klauspost/compress", []string{"journal", "accesslog", "distribution/redis"}, nil, "what was shipped and what is in Redis' memory is compressed; others compress their logs"},
 	{"github.com/redis/go-redis", []string{"distribution/redis"}, []string{"replication", "test"}, "Redis is one engine of the distribution; its memory is asked by measurements"},
-	{"github.com/rabbitmq/amqp091-go", []string{"queue/rabbitmq"}, []string{"test"}, "RabbitMQ is one engine of the queue; measurements remove what they made"},
+	{"github.com/rabbitmq/amqp091-go", []string{"queue/rabbitmq"}, []string{"app", "pipeline", "test"}, "RabbitMQ is one engine of the queue; measurements remove what they made"},
 	{"github.com/twmb/franz-go", []string{"queue/kafka"}, []string{"test"}, "Kafka is one engine of the queue; measurements remove what they made"},
 	{"github.com/x-way/crawlerdetect", []string{"useragent"}, nil, "one package names bots"},
 	{"golang.org/x/crypto", []string{"account", "affiliate"}, nil, "secrets are hashed where accounts are kept"},

@@ -308,6 +308,9 @@ func (im *importer) created(rows []store.Link, entries []*entry, taken []int) er
 			continue
 		}
 		im.mark(row.ID, entries[i].line)
+		if err := im.e.keepCap(nil, row.Link); err != nil {
+			return err
+		}
 		changes = append(changes, Change{Kind: KindLink, Action: ActionCreate, Key: linkKey(row.ID), After: row.Body})
 	}
 	im.report.Created += int64(len(changes))

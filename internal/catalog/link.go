@@ -31,12 +31,15 @@ func (e *Edit) CreateLink(link affiliate.Link) (affiliate.Link, Warnings, error)
 	if len(taken) > 0 {
 		return affiliate.Link{}, nil, e.takenName(&link)
 	}
+	if err := e.keepCap(nil, &link); err != nil {
+		return affiliate.Link{}, nil, err
+	}
 	return link, warnings, e.record(Change{Kind: KindLink, Action: ActionCreate, Key: linkKey(id), After: body})
 }
 
 // newborn sets what the catalog decides of a new link.
 func newborn(link *affiliate.Link, id int64, now time.Time) {
-	link.ID, link.Version, link.CreatedAt, link.UpdatedAt = id, 1, now, now
+	link.ID, link.Version, link.CreatedAt, link.UpdatedAt, link.CapReached = id, 1, now, now, nil
 }
 
 func (e *Edit) takenName(link *affiliate.Link) error {
@@ -69,6 +72,7 @@ func (e *Edit) replaceLink(before, link affiliate.Link) (after affiliate.Link, c
 		return affiliate.Link{}, false, nil, err
 	}
 	link.ID, link.Version, link.CreatedAt, link.UpdatedAt = before.ID, before.Version, before.CreatedAt, before.UpdatedAt
+	link.CapReached = reachedAfter(&before, &link)
 	old := encode(before)
 	if string(encode(link)) == string(old) {
 		return before, false, warnings, nil
@@ -80,6 +84,9 @@ func (e *Edit) replaceLink(before, link affiliate.Link) (after affiliate.Link, c
 		if affiliate.CodeOf(err) == "" {
 			err = e.fail(err)
 		}
+		return affiliate.Link{}, false, nil, err
+	}
+	if err := e.keepCap(&before, &link); err != nil {
 		return affiliate.Link{}, false, nil, err
 	}
 	return link, true, warnings, e.record(Change{Kind: KindLink, Action: ActionUpdate, Key: linkKey(link.ID), Before: old, After: body})
@@ -96,6 +103,9 @@ func (e *Edit) DeleteLink(id int64, ifVersion int64) error {
 	}
 	if err := e.w.Links().Delete(id); err != nil {
 		return e.fail(err)
+	}
+	if err := e.keepCap(&before, nil); err != nil {
+		return err
 	}
 	return e.record(Change{Kind: KindLink, Action: ActionDelete, Key: linkKey(id), Before: encode(before)})
 }
@@ -188,6 +198,10 @@ func (e *Edit) unused(what string, query store.LinkQuery) error {
 
 // ownCopy keeps normalisation away from slices that belong to the caller.
 func ownCopy(l affiliate.Link) affiliate.Link {
+	if l.Cap != nil {
+		c := *l.Cap
+		l.Cap = &c
+	}
 	l.Tags = slices.Clone(l.Tags)
 	l.Query.Names = slices.Clone(l.Query.Names)
 	l.Destinations = slices.Clone(l.Destinations)

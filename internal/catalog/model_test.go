@@ -70,6 +70,8 @@ func (m *model) step() {
 		m.remove()
 	case n < 17:
 		m.importSome()
+	case n < 18:
+		m.obeyCaps()
 	default:
 		m.find()
 	}
@@ -79,7 +81,9 @@ func (m *model) step() {
 func (m *model) make() affiliate.Link {
 	pick := func(of ...string) string { return of[m.random.IntN(len(of))] }
 	return affiliate.Link{
-		Slug: fmt.Sprintf("%s-%d", pick("Kettle", "mug", "größe"), m.random.IntN(40)), Program: pick("", "shop", "other"),
+		Cap:        m.cap(),
+		CapReached: []*affiliate.CapReached{nil, {Clicks: 1}}[m.random.IntN(2)], // not for others to say
+		Slug:       fmt.Sprintf("%s-%d", pick("Kettle", "mug", "größe"), m.random.IntN(40)), Program: pick("", "shop", "other"),
 		Tags: []string{pick("kitchen", "sale", "x")}, Note: pick("", "100%", "a_b"), Status: affiliate.Status(pick("", "active", "paused")),
 		Destinations: []affiliate.Destination{{URL: "https://" + pick("a", "b", "c") + ".example/"}},
 	}
@@ -253,6 +257,72 @@ func (m *model) find() {
 	}
 }
 
+// cap is a random one, or none.
+func (m *model) cap() *affiliate.ClickCap {
+	if m.random.IntN(2) == 0 {
+		return nil
+	}
+	return &affiliate.ClickCap{Clicks: 1 + m.random.Int64N(5), Per: affiliate.CapPeriods[m.random.IntN(len(affiliate.CapPeriods))]}
+}
+
+// obeyCaps closes and opens some of the links, and is wrong about others.
+func (m *model) obeyCaps() {
+	list, _, err := m.Capped(m.t.Context(), 0)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	var verdicts []catalog.CapVerdict
+	want := 0
+	for _, c := range list {
+		v := catalog.CapVerdict{Capped: c}
+		if c.Reached == nil {
+			v.Next = &affiliate.CapReached{At: start, Clicks: c.Cap.Clicks}
+		}
+		l := m.links[c.Link]
+		switch m.random.IntN(4) {
+		case 0:
+			v.Cap.Clicks++
+		case 1:
+			v.Link += 100_000
+		default:
+			want++
+			l.CapReached = v.Next
+			l.Version++
+			l.UpdatedAt = m.now()
+			m.links[c.Link] = l
+		}
+		verdicts = append(verdicts, v)
+	}
+	if n, err := m.ObeyCaps(m.t.Context(), verdicts); err != nil || n != want {
+		m.t.Errorf("%d links obey their caps, want %d, %v", n, want, err)
+	}
+}
+
+// compareCaps holds the documents of caps against the map.
+func (m *model) compareCaps() {
+	list, seq, err := m.Capped(m.t.Context(), 0)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	got, want := map[int64]string{}, map[int64]string{}
+	for _, c := range list {
+		got[c.Link] = text(affiliate.Link{Cap: &c.Cap, CapReached: c.Reached})
+	}
+	for id, l := range m.links {
+		if l.Cap != nil {
+			want[id] = text(affiliate.Link{Cap: l.Cap, CapReached: l.CapReached})
+		} else if l.CapReached != nil {
+			m.t.Errorf("the link %d has reached a cap and has none", id)
+		}
+	}
+	if !maps.Equal(got, want) {
+		m.t.Errorf("the caps differ:\n%v\n%v", got, want)
+	}
+	if list, again, err := m.Capped(m.t.Context(), seq); list != nil || again != seq || err != nil {
+		m.t.Errorf("nothing has changed since %d: %v, %d, %v", seq, list, again, err)
+	}
+}
+
 // compare holds the snapshot, the log and the publisher's notices against the map.
 func (m *model) compare() {
 	want := map[int64]string{}
@@ -266,6 +336,7 @@ func (m *model) compare() {
 	if !maps.Equal(got, want) {
 		m.t.Errorf("the snapshot differs:\n%v\n%v", got, want)
 	}
+	m.compareCaps()
 	logged := map[int64]affiliate.Link{}
 	for after := int64(0); ; {
 		changes, err := m.Changes(m.t.Context(), after, 100)

@@ -205,6 +205,9 @@ type Cluster struct {
 	// Secret seals what nodes send each other. It is the same for all of them.
 	Secret     string `yaml:"secret"`
 	SecretFile string `yaml:"secret_file"`
+	// AlsoAccept is another secret by which what is read may be sealed, while it is changed.
+	AlsoAccept     string `yaml:"also_accept"`
+	AlsoAcceptFile string `yaml:"also_accept_file"`
 }
 
 // Limits bound what a stranger or a mistake can ask for.

@@ -78,7 +78,7 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 		Analytics: config.Analytics{Engine: config.ClickHouse, URL: "clickhouse://sluice@c:9000", Password: "word", Database: "reports", Cluster: "many", Replicated: true,
 			MemoryLimit: config.GiB, Threads: 2},
 		Distribution: config.Distribution{Engine: config.Redis, URL: "redis-cluster://r:6379,s:6379", Password: "word", CAFile: "/tls/ca.pem", Name: "links"},
-		Cluster:      config.Cluster{Secret: secret},
+		Cluster:      config.Cluster{Secret: secret, AlsoAccept: "another-word-that-all-nodes-had-before"},
 		Limits: config.Limits{HeaderBytes: 8 * config.KiB, BodyBytes: 2 * config.MiB, ImportBytes: 512 * config.MiB,
 			Connections: 1000, OtherConnections: 100, UnfinishedBytes: 8 * config.MiB, HeaderTimeout: config.Duration(5 * time.Second),
 			IdleTimeout: config.Duration(time.Minute), WriteTimeout: config.Duration(3 * time.Second)},
@@ -102,7 +102,7 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range config.Paths() {
-		if key := path[strings.LastIndexByte(path, '.')+1:]; !strings.Contains(string(text), key+":") && path != "cluster.secret" {
+		if key := path[strings.LastIndexByte(path, '.')+1:]; !strings.Contains(string(text), key+":") && path != "cluster.secret" && path != "cluster.also_accept_file" {
 			t.Errorf("testdata/everything.good.yml does not show %s", path)
 		}
 	}

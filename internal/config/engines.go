@@ -63,6 +63,9 @@ func (v *check) secret(c *Config) {
 	if s := c.Cluster.Secret; s != "" && len(s) < secretBytesMin {
 		v.fault("cluster.secret", "%d characters can be guessed; give at least %d, such as the output of: openssl rand -base64 32", len(s), secretBytesMin)
 	}
+	if s := c.Cluster.AlsoAccept; s != "" && len(s) < secretBytesMin {
+		v.fault("cluster.also_accept", "%d characters can be guessed; it was a secret of %d at least", len(s), secretBytesMin)
+	}
 	if c.Distribution.Engine != None && c.Cluster.Secret == "" && c.Cluster.SecretFile == "" {
 		v.fault("cluster.secret", "nodes seal what they send each other with it; give all of them the same, such as the output of: openssl rand -base64 32")
 	}
@@ -97,6 +100,7 @@ func (c *Config) readSecrets() (faults []Fault) {
 		{"analytics.password_file", &c.Analytics.PasswordFile, &c.Analytics.Password, 1},
 		{"distribution.password_file", &c.Distribution.PasswordFile, &c.Distribution.Password, 1},
 		{"cluster.secret_file", &c.Cluster.SecretFile, &c.Cluster.Secret, secretBytesMin},
+		{"cluster.also_accept_file", &c.Cluster.AlsoAcceptFile, &c.Cluster.AlsoAccept, secretBytesMin},
 	} {
 		if *s.file == "" || *s.value != "" {
 			continue // nothing to read, or one too many, which the check names

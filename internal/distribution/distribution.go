@@ -149,6 +149,8 @@ type Node struct {
 	Seq int64 `json:"seq"`
 	// Waiting is how many of its clicks are not in the broker, or not in the reports, yet.
 	Waiting int64 `json:"waiting"`
+	// LagMillis is the age of the newest of its clicks that arrived there, while others wait.
+	LagMillis int64 `json:"lag_ms,omitempty"`
 	// SkewMillis is how far its clock is ahead of the engine's.
 	SkewMillis int64     `json:"skew_ms"`
 	Alarms     int       `json:"alarms"`

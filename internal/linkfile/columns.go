@@ -61,6 +61,7 @@ var columns = []column{
 	{"note", func(w *row, s string) error { w.link.Note = s; return nil }, text(func(l *affiliate.Link) string { return l.Note })},
 	{"starts_at", func(w *row, s string) error { return setTime(&w.link.StartsAt, s) }, text(func(l *affiliate.Link) string { return formatTime(l.StartsAt) })},
 	{"ends_at", func(w *row, s string) error { return setTime(&w.link.EndsAt, s) }, text(func(l *affiliate.Link) string { return formatTime(l.EndsAt) })},
+	{"cap", setCap, text(formatCap)},
 	{"fallback", func(w *row, s string) error { w.link.Fallback = s; return nil }, text(func(l *affiliate.Link) string { return l.Fallback })},
 	{"query", setQuery, text(formatQuery)},
 	{"weight", setWeight, text(func(l *affiliate.Link) string { return number(l.Destinations[0].Weight) })},
@@ -330,6 +331,19 @@ func formatSubID(l *affiliate.Link) string {
 	default:
 		return s.Param + "=" + s.Value
 	}
+}
+
+// setCap reads "1000/day" or "1000/day@Europe/Berlin".
+func setCap(w *row, s string) (err error) {
+	w.link.Cap, err = affiliate.ParseClickCap(s)
+	return err
+}
+
+func formatCap(l *affiliate.Link) string {
+	if l.Cap == nil {
+		return ""
+	}
+	return l.Cap.String()
 }
 
 // splitList cuts at semicolons; "\;" is a semicolon in a name, "\\" a backslash.

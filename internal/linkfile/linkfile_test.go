@@ -98,7 +98,7 @@ func TestCSV(t *testing.T) {
 		{"UTF-16", "\xff\xfes\x00l\x00", []string{`refused: the file is UTF-16; save it as UTF-8, which Excel calls "CSV UTF-8"`}},
 		{"unknown columns", "slug,link,clicks,slug\na,b,c,d\n", []string{
 			`refused: the header on the first line does not name the columns of links: unknown: "link", "clicks"; there twice: "slug"; missing: url; ` +
-				"known columns: slug, url, site, status, code, program, partner, tags, page, note, starts_at, ends_at, fallback, query, weight, variant, variants, rules, deep_link, sub_id, block_bots, url2, weight2, url3, …"}},
+				"known columns: slug, url, site, status, code, program, partner, tags, page, note, starts_at, ends_at, cap, fallback, query, weight, variant, variants, rules, deep_link, sub_id, block_bots, url2, weight2, url3, …"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, read(t, linkfile.CSV, c.text, linkfile.Options{Site: "s"})); diff != "" {
@@ -427,6 +427,7 @@ func drawLink(t *rapid.T) affiliate.Link {
 	if rapid.Bool().Draw(t, "more") {
 		at := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "time"), 0).UTC()
 		l.EndsAt = &at
+		l.Cap = &affiliate.ClickCap{Clicks: 1000, Per: affiliate.CapPerDay, Zone: "Europe/Berlin"}
 		l.Query = affiliate.QueryPolicy{Mode: affiliate.QueryOnly, Names: []string{"utm_source", "x.y"}}
 		l.SubID = rapid.SampledFrom([]*affiliate.SubID{{Off: true}, {Param: "off"}, {Param: "sid", Value: "{link}=x"}, {Value: "v"}}).Draw(t, "sub")
 		l.Rules = []affiliate.Rule{{ID: "r", When: []affiliate.Condition{{On: "query", Name: "q", In: []string{note.Draw(t, "value")}}}, Destinations: l.Destinations}}

@@ -476,6 +476,8 @@ func beyondNginx(l *affiliate.Link) string {
 		return "it is " + string(l.Status)
 	case l.StartsAt != nil || l.EndsAt != nil:
 		return "it has a schedule"
+	case l.Cap != nil:
+		return "it has a cap of clicks"
 	case l.Code != 0 && l.Code != 302:
 		return fmt.Sprintf("it answers %d and a map has one code for all", l.Code)
 	case !l.Query.IsZero():

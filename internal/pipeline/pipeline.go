@@ -149,6 +149,7 @@ func (c *Collector) collect(ctx context.Context, name string) {
 			pause(ctx, time.Second)
 			// What was judged and not stored is judged again.
 			if err = errors.Join(c.remember(ctx), c.openSource(ctx, name)); err == nil {
+				c.trouble.Store(nil)
 				break
 			}
 			if errors.Is(err, queue.ErrMoved) {

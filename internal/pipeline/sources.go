@@ -50,6 +50,7 @@ func (c *Collector) Run(ctx context.Context) {
 	names := slices.Collect(maps.Keys(c.sources))
 	c.mu.Unlock()
 	running := &running{names: map[string]bool{}}
+	away := false // the queue was, when it was last asked
 	for {
 		for _, name := range names {
 			if running.begin(name) {
@@ -67,8 +68,13 @@ func (c *Collector) Run(ctx context.Context) {
 		if err == nil {
 			names, err = c.openNew(ctx, names, running)
 		}
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err != nil && ctx.Err() == nil:
 			c.report("the queue", err)
+			away = true
+		case err == nil && away: // there may be no click to say so
+			c.trouble.Store(nil)
+			away = false
 		}
 	}
 	running.all.Wait()

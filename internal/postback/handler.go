@@ -111,12 +111,9 @@ func (h *Handler) take(in *request) (Receipt, *Refusal) {
 
 // store makes the request a report and has it stored, or says why not.
 func (h *Handler) store(ctx context.Context, in *request) (Receipt, *Refusal) {
-	unreadable, known := in.readQuery(), false
-	if len(in.token) > 0 && len(in.token) <= tokenBytesMax {
-		in.inbox, known = h.taker.Program(ctx, in.token)
-	}
-	if !known {
-		return Receipt{}, refuse(TokenUnknown, "", "the token in the path is not known; copy the address from the program's settings")
+	unreadable := in.readQuery()
+	if refusal := h.address(ctx, in); refusal != nil {
+		return Receipt{}, refusal
 	}
 	if unreadable == nil && in.Method == http.MethodPost {
 		unreadable = in.readBody()
@@ -143,6 +140,23 @@ func (h *Handler) store(ctx context.Context, in *request) (Receipt, *Refusal) {
 		return Receipt{}, refusal
 	}
 	return h.hand(ctx, in, report, signed, f.warnings)
+}
+
+// address finds whose the request is.
+func (h *Handler) address(ctx context.Context, in *request) (refusal *Refusal) {
+	unknown := refuse(TokenUnknown, "", "the token in the path is not known; copy the address from the program's settings")
+	if len(in.token) == 0 || len(in.token) > tokenBytesMax {
+		return unknown
+	}
+	var err error
+	in.inbox, err = h.taker.Program(ctx, in.token)
+	switch {
+	case err == nil:
+		return nil
+	case affiliate.CodeOf(err) == affiliate.NotFound:
+		return unknown
+	}
+	return h.failure(in, err)
 }
 
 // hand claims the nonce of a signed report and hands the report over.

@@ -294,6 +294,23 @@ func TestTextForOldSystems(t *testing.T) {
 	}
 }
 
+// A sender that is told that its token is unknown gives up. A store that is away is not that.
+func TestStoreAwayIsNotAnUnknownToken(t *testing.T) {
+	r := &recorder{programErr: errors.New("the database system is starting up at 10.0.0.1")}
+	s := serve(t, r)
+	for _, path := range []string{"/postback/tok_static?txid=A-1", "/postback/nobody?txid=A-1"} {
+		if status, a := s.get(t, path); status != 503 || a.Reason != Unavailable || strings.Contains(a.Message, "10.0.0.1") {
+			t.Errorf("%s: %d %+v", path, status, a)
+		}
+	}
+	r.mu.Lock()
+	r.programErr = nil
+	r.mu.Unlock()
+	if status, _ := s.get(t, "/postback/tok_static?txid=A-1"); status != 200 {
+		t.Errorf("afterwards: %d", status)
+	}
+}
+
 func TestErrorsOfTheTaker(t *testing.T) {
 	for _, c := range []struct {
 		err    error

@@ -27,8 +27,10 @@ import (
 // Taker takes reports in: it stores them durably before it returns. It is called by
 // many requests at once.
 type Taker interface {
-	// Program finds what the token in the path belongs to; ok is false for unknown ones.
-	Program(ctx context.Context, token string) (inbox Inbox, ok bool)
+	// Program finds what the token in the path belongs to: NotFound for an unknown one.
+	// After any other error the sender is told to try again; it must never take a store that is
+	// away for a token that is not known.
+	Program(ctx context.Context, token string) (Inbox, error)
 
 	// Take stores a report, which has neither ID nor Received nor Rate yet: amounts are in
 	// the currency that the sender named. An error with an affiliate.Code, or a Refusal, is the

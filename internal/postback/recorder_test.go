@@ -44,11 +44,20 @@ type recorder struct {
 	nonces     map[string]time.Time
 	err        error // of the next Take
 	nonceErr   error
+	programErr error
 }
 
-func (r *recorder) Program(_ context.Context, token string) (Inbox, bool) {
+func (r *recorder) Program(_ context.Context, token string) (Inbox, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.programErr != nil {
+		return Inbox{}, r.programErr
+	}
 	inbox, ok := inboxes[token]
-	return inbox, ok
+	if !ok {
+		return Inbox{}, affiliate.Errorf(affiliate.NotFound, "no such token")
+	}
+	return inbox, nil
 }
 
 func (r *recorder) Take(_ context.Context, report affiliate.Report) (Receipt, error) {

@@ -17,7 +17,7 @@ import (
 // FollowerOptions must all be set, but Identity.
 type FollowerOptions struct {
 	Links  distribution.Links
-	Key    distribution.Key
+	Keys   []distribution.Key // any of them may have sealed what is read
 	Tables *routing.Holder
 	// Identity is whose links the table has; the zero one for a table that is empty.
 	Identity Identity
@@ -107,7 +107,7 @@ func (f *Follower) apply(ctx context.Context, steps []distribution.Step) error {
 		if s.Reload || s.From > table {
 			return f.install(ctx, f.identity, s.To)
 		}
-		changes, err := f.options.Key.Changes(f.identity.Epoch, s)
+		changes, err := f.open(s)
 		if err != nil {
 			return err
 		}
@@ -125,6 +125,26 @@ func (f *Follower) apply(ctx context.Context, steps []distribution.Step) error {
 	return nil
 }
 
+// open reads a step with the key that fits.
+func (f *Follower) open(s *distribution.Step) (changes []routing.Change, err error) {
+	for _, key := range f.options.Keys {
+		if changes, err = key.Changes(f.identity.Epoch, s); affiliate.CodeOf(err) != affiliate.Unsigned {
+			break
+		}
+	}
+	return changes, err
+}
+
+// check looks for a key that vouches for a snapshot.
+func (f *Follower) check(epoch int64, s *distribution.Snapshot) (err error) {
+	for _, key := range f.options.Keys {
+		if err = key.Check(epoch, s); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
 // install replaces the table by a snapshot that has the change least.
 func (f *Follower) install(ctx context.Context, of Identity, least int64) error {
 	all, err := f.options.Links.Snapshots(ctx, of.Epoch)
@@ -139,7 +159,7 @@ func (f *Follower) install(ctx context.Context, of Identity, least int64) error 
 		if s.Format < lowest || s.Format > highest || best != nil && best.Seq >= s.Seq {
 			continue
 		}
-		if err := f.options.Key.Check(of.Epoch, s); err != nil {
+		if err := f.check(of.Epoch, s); err != nil {
 			unsealed = err
 			continue
 		}

@@ -130,17 +130,32 @@ func (w *world) control(change ...func(*replication.SenderOptions)) *control {
 
 type node struct {
 	*replication.Follower
-	tables   *routing.Holder
-	dir      string
-	identity replication.Identity // remembered
-	stop     func()
+	tables *routing.Holder
+	dir    string
+	stop   func()
+
+	mu         sync.Mutex
+	remembered replication.Identity
+}
+
+func (n *node) identity() replication.Identity {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.remembered
+}
+
+func (n *node) remember(i replication.Identity) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.remembered = i
+	return nil
 }
 
 func (w *world) node(dir string, identity replication.Identity, change ...func(*replication.FollowerOptions)) *node {
 	w.Helper()
-	n := &node{dir: dir, tables: w.table(dir), identity: identity}
-	o := replication.FollowerOptions{Links: w.connect(), Key: key, Tables: n.tables, Identity: identity, Logger: slog.New(slog.DiscardHandler),
-		Remember: func(i replication.Identity) error { n.identity = i; return nil }}
+	n := &node{dir: dir, tables: w.table(dir), remembered: identity}
+	o := replication.FollowerOptions{Links: w.connect(), Keys: []distribution.Key{distribution.Key("a secret of later"), key}, Tables: n.tables, Identity: identity, Logger: slog.New(slog.DiscardHandler),
+		Remember: n.remember}
 	for _, c := range change {
 		c(&o)
 	}
@@ -219,8 +234,8 @@ func TestNodesFollow(t *testing.T) {
 	}
 	w.reaches(a, 100)
 	w.reaches(b, 100)
-	if a.identity != home || a.Stats().Installed != 1 || a.Stats().Applied == 0 || a.trouble() != "" || c.trouble() != "" {
-		t.Fatalf("node %+v %+v, control %+v", a.identity, a.Stats(), c.Stats())
+	if a.identity() != home || a.Stats().Installed != 1 || a.Stats().Applied == 0 || a.trouble() != "" || c.trouble() != "" {
+		t.Fatalf("node %+v %+v, control %+v", a.identity(), a.Stats(), c.Stats())
 	}
 	// An import is one snapshot.
 	w.store.add(1500)
@@ -252,7 +267,7 @@ func TestNodeThatWasAway(t *testing.T) {
 				return "the sender does not send"
 			})
 		}
-		return w.node(n.dir, n.identity)
+		return w.node(n.dir, n.identity())
 	}
 	n = away(20)
 	w.reaches(n, 30)
@@ -326,7 +341,7 @@ func TestRedisAway(t *testing.T) {
 	}
 	w.serves(&node{tables: w.table(n.dir)}, 10)
 	w.server.Start(t)
-	n = w.node(t.TempDir(), n.identity)
+	n = w.node(t.TempDir(), n.identity())
 	w.reaches(n, 15)
 	w.eventually(func() string { return c.trouble() + n.trouble() })
 }
@@ -346,9 +361,12 @@ func TestRolledBackStoreIsNotObeyed(t *testing.T) {
 	next := replication.Identity{Installation: "home", Epoch: 2}
 	w.control(func(o *replication.SenderOptions) { o.Identity = next })
 	w.reaches(n, 6)
-	if n.identity != next {
-		t.Fatalf("remembered %+v", n.identity)
-	}
+	w.eventually(func() string {
+		if n.identity() != next {
+			return fmt.Sprintf("remembered %+v", n.identity())
+		}
+		return ""
+	})
 	// A control node that was away does not undo it.
 	late := w.control()
 	w.troubled(late.trouble, "sluice cluster republish")
@@ -360,7 +378,7 @@ func TestWhatIsNotObeyed(t *testing.T) {
 	w.control()
 	n := w.node(t.TempDir(), replication.Identity{})
 	w.reaches(n, 10)
-	stranger := w.node(t.TempDir(), replication.Identity{}, func(o *replication.FollowerOptions) { o.Key = distribution.Key("another secret") })
+	stranger := w.node(t.TempDir(), replication.Identity{}, func(o *replication.FollowerOptions) { o.Keys = []distribution.Key{distribution.Key("another secret")} })
 	w.troubled(stranger.trouble, "cluster.secret")
 	if links := stranger.tables.Current().Links(); links != 0 {
 		t.Fatalf("links that are not sealed for it: %d", links)

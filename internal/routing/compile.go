@@ -79,8 +79,8 @@ func (c *compiler) flags() (f uint64) {
 			f |= flag
 		}
 	}
-	set(l.Status == affiliate.Paused, isPaused)
-	set(l.Status == affiliate.Archived, isArchived)
+	set(l.Serving() == affiliate.Paused, isPaused)
+	set(l.Serving() == affiliate.Archived, isArchived)
 	set(l.StartsAt != nil || l.EndsAt != nil, hasSchedule)
 	set(len(l.Rules) > 0, hasRules)
 	set(l.Fallback != "", hasFallback)

@@ -93,6 +93,8 @@ const (
 	Rate    Kind = "rate"    // key: from/to/date
 	// PayoutNews stands for a payout that conversions are still to learn of; key: as Payout.
 	PayoutNews Kind = "payout_news"
+	// Cap is a link's cap of clicks and whether it is reached; key: the link's id.
+	Cap Kind = "cap"
 	// Endpoint is where events are sent; key: webhook/id, or postback/program/partner.
 	Endpoint Kind = "endpoint"
 )

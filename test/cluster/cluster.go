@@ -28,6 +28,8 @@ type Options struct {
 	Port int
 	// Sources is how many partitions the broker has.
 	Sources int
+	// Separate runs each process as a user of its own, which root alone can.
+	Separate bool
 }
 
 // Cluster is one that runs.
@@ -50,6 +52,12 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	// PostgreSQL is run by a user of its own, who must get through.
 	if err := errors.Join(os.MkdirAll(o.Dir, 0o755), os.Chmod(o.Dir, 0o755)); err != nil {
 		return c, err
+	}
+	if o.Separate { // whom the program's own folder may be closed to
+		c.Binary = filepath.Join(o.Dir, "sluice")
+		if out, err := exec.Command("cp", o.Binary, c.Binary).CombinedOutput(); err != nil {
+			return c, fmt.Errorf("the program cannot be copied: %w: %s", err, out)
+		}
 	}
 	if err := c.Engines("start", o.engineNames()...); err != nil {
 		return c, err
@@ -146,6 +154,7 @@ defaults
 	timeout server 2s
 	timeout http-request 5s
 	timeout queue 5s
+	timeout check 1s
 	retries 5
 	option redispatch 1
 	retry-on conn-failure empty-response junk-response response-timeout 502 503 504
@@ -162,7 +171,10 @@ frontend operators
 backend redirect
 	balance roundrobin
 	option forwardfor
-	default-server inter 500ms fall 1 rise 1 on-marked-down shutdown-sessions
+	timeout server 1s
+	# One slow answer of the only node that is left must not take it out; a node that is gone is
+	# found by the requests themselves.
+	default-server inter 500ms fall 3 rise 1 on-marked-down shutdown-sessions
 `, c.Dir, c.Visitors(), c.Port+1)
 	for _, n := range c.Redirect {
 		fmt.Fprintf(&b, "\tserver %s %s check port %d\n", n.name, n.Listen, n.adminPort)

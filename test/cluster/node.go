@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -100,8 +102,15 @@ func newNode(c *Cluster, role string, number int) *Node {
 	n.dir = filepath.Join(c.Dir, n.name)
 	n.process = &Process{name: n.name, log: filepath.Join(c.Dir, n.name+".log"),
 		args: []string{c.Binary, "serve", "--config", n.configPath()}}
+	if c.Separate {
+		user := strconv.Itoa(n.user())
+		n.process.args = append([]string{"setpriv", "--reuid=" + user, "--regid=" + user, "--clear-groups"}, n.process.args...)
+	}
 	return n
 }
+
+// user is whom the process runs as, with Options.Separate.
+func (n *Node) user() int { return 42000 + n.number }
 
 func (n *Node) configPath() string { return filepath.Join(n.cluster.Dir, n.name+".yml") }
 
@@ -130,7 +139,10 @@ cluster: {secret: %s}
 shutdown_timeout: 10s
 `, n.dir, n.Listen, n.Admin, n.role, n.number, n.cluster.Visitors(), e["POSTGRES"], n.cluster.Broker, broker, n.cluster.Sources,
 		e["CLICKHOUSE"], e["REDIS_CLUSTER"], secret)
-	return os.WriteFile(n.configPath(), []byte(text), 0o600)
+	if err := os.WriteFile(n.configPath(), []byte(text), 0o600); err != nil || !n.cluster.Separate {
+		return err
+	}
+	return errors.Join(os.MkdirAll(n.dir, 0o700), os.Chown(n.dir, n.user(), n.user()), os.Chown(n.configPath(), n.user(), n.user()))
 }
 
 // Start starts the node.

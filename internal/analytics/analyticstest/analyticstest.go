@@ -67,6 +67,8 @@ func Run(t *testing.T, h Harness) {
 		{"two collectors of a source", twoCollectors},
 		{"a batch stored by two at once counts once", twoAtOnce},
 		{"stats", stats},
+		{"a dump is all that was stored", dumpAll},
+		{"a dump of a time", dumpTime},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, h) })

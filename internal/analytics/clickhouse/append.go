@@ -21,6 +21,9 @@ const (
 	// was overtaken ends.
 	insertTime = 60 * time.Second
 	runsMax    = 32
+	// unseenTime is how long a batch waits for statements that it cannot see. Most
+	// end within; the search for copies looks after the others.
+	unseenTime = 5 * time.Second
 )
 
 // errOvertaken says that another writer has the source.
@@ -126,10 +129,11 @@ func (e *Engine) check(ctx context.Context, s *source, n *entry, rows []Row) ([]
 		}
 		s.outlasted = n.number - 1
 	}
-	if len(rows) == 0 || !slices.ContainsFunc(loose, func(l entry) bool { return overlap(l.runs, n.runs) }) {
+	loose = slices.DeleteFunc(loose, func(l entry) bool { return !overlap(l.runs, n.runs) })
+	if len(loose) == 0 {
 		return rows, nil
 	}
-	e.mend.soon()
+	e.mend.suspect(loose...)
 	return e.missing(ctx, rows)
 }
 
@@ -158,18 +162,30 @@ func (e *Engine) outlast(ctx context.Context, loose []entry) error {
 	began := time.Now()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		var running uint64
-		if err := e.scan(ctx, query, &running); err != nil || running == 0 {
+		err := e.scan(ctx, query, &running)
+		if codeOf(err) == codeAccessDenied {
+			e.log.Warn("the user may not see which statements run, so a batch waits a moment instead; grant it SELECT on system.processes", "place", e.place)
+			return sleep(ctx, unseenTime)
+		}
+		if err != nil || running == 0 {
 			return err
 		}
 		if time.Since(began) > insertTime+5*time.Second { // the search for copies has to do it
 			e.log.Warn("a statement that stores clicks does not end; a batch goes on beside it", "place", e.place)
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
+		if err := sleep(ctx, pause); err != nil {
+			return err
 		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
 
@@ -224,7 +240,7 @@ func (e *Engine) finish(ctx context.Context, n *entry, rows []Row) error {
 	case !at.finished:
 		return errOvertaken
 	case at.top > n.number: // by one who has not seen that we finished, where replicas lag
-		e.mend.suspect(n)
+		e.mend.suspect(*n)
 	}
 	return nil
 }

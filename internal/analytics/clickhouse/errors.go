@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
@@ -39,7 +40,7 @@ var hints = []struct {
 }{
 	{[]int32{516, 192, 193, 194}, "the user or the password is wrong; check analytics' URL and password, and the server's users"},
 	{[]int32{codeUnknownDatabase}, "there is no such database; create it, or name one that is there"},
-	{[]int32{codeAccessDenied, codeNoDatabaseAccess}, "the user may not do that; grant it SELECT, INSERT, CREATE, ALTER DELETE and DROP PARTITION on the database"},
+	{[]int32{codeAccessDenied, codeNoDatabaseAccess}, "the user may not do that; grant it SELECT, INSERT, CREATE, ALTER DELETE and DROP PARTITION on the database, and SELECT on system.processes, system.mutations, system.parts and system.disks"},
 	{[]int32{codeReadonly}, "the user may only read, or may not change settings; give it a profile without readonly"},
 	{[]int32{codeUnknownSetting, 452}, "the server or the user's profile refuses a setting that bounds queries; allow max_execution_time and max_memory_usage"},
 	{[]int32{252}, "too many parts: batches come faster than the server merges them; they are tried again, but send fewer and larger ones, or give the server faster disks"},
@@ -67,6 +68,9 @@ func (e *Engine) explain(ctx context.Context, err error) error {
 		if slices.Contains(h.codes, code) {
 			return fmt.Errorf("analytics: %s: %s: %w", e.place, h.hint, err)
 		}
+	}
+	if errors.Is(err, io.EOF) && strings.Contains(err.Error(), "handshake") { // as old servers do without a word
+		return fmt.Errorf("analytics: %s: the server ended the conversation at its beginning; its log says why: the user may have no right to the database, or the port may want TLS: %w", e.place, err)
 	}
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, clickhouse.ErrAcquireConnTimeout) {

@@ -144,12 +144,14 @@ func (e *Engine) examineRights(ctx context.Context, find func(bool, string, stri
 		{"SELECT count() FROM " + e.tables.name(clicksTable) + " WHERE minute = 0", e.reading()},
 		{fmt.Sprintf("INSERT INTO %[1]s (source) SELECT '' FROM system.one WHERE 0", e.tables.name(appendsTable)), nil},
 		{fmt.Sprintf("ALTER TABLE %s DELETE WHERE 0", e.tables.rows()), nil},
+		{"SELECT count() FROM system.processes WHERE query_id = ''", nil},
+		{"SELECT count() FROM system.mutations WHERE database = ''", nil},
+		{"SELECT count() FROM system.parts WHERE database = ''", nil},
 	} {
 		err := e.execWith(ctx, try.settings, try.statement)
 		switch codeOf(err) {
 		case codeAccessDenied, codeReadonly, codeNoDatabaseAccess, codeUnknownSetting, 452:
-			explained := findingOf(e.explain(ctx, err))
-			find(true, explained.Mend, "the user may not do what Sluice has to: %s", explained.Problem)
+			find(true, findingOf(e.explain(ctx, err)).Mend, "the user may not do what Sluice has to: %v", err)
 			return nil
 		}
 		if err != nil {

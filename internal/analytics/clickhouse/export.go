@@ -102,17 +102,29 @@ func newRaw() *raw {
 }
 
 func (r *raw) read(rows driver.Rows) error {
+	err := r.scan(rows)
+	if err == nil {
+		r.translate()
+	}
+	return err
+}
+
+func (r *raw) scan(rows driver.Rows) error {
 	x := &r.x
-	err := rows.Scan(&r.id.time, &r.id.middle, &r.id.low, &r.visitor.high, &r.visitor.low, &x.Link, &r.valid, &r.unique, &r.duplicate,
+	return rows.Scan(&r.id.time, &r.id.middle, &r.id.low, &r.visitor.high, &r.visitor.low, &x.Link, &r.valid, &r.unique, &r.duplicate,
 		&r.outcome, &r.verdict, &r.device, &r.code, &r.fetch, &r.why, &r.signals, &r.reasons, &r.asn, &r.ip,
 		&x.Site, &x.Host, &x.Slug, &x.Program, &x.Partner, &x.Variant, &x.Rule, &x.Page, &r.url, &r.urlID,
 		&x.Agent, &x.Browser, &x.BrowserVersion, &x.OS, &x.BotName, &x.BotClass, &x.Referrer, &x.ReferrerHost,
 		&x.Language, &x.Country, &x.Network, &x.Query,
 		&x.Sub1, &x.Sub2, &x.Sub3, &x.Sub4, &x.Sub5, &x.Sub6, &x.Sub7, &x.Sub8, &x.Sub9, &x.Sub10)
-	if err == nil {
-		r.translate()
+}
+
+// wholeURL puts a click's id back where it was cut out.
+func (r *raw) wholeURL(id affiliate.ClickID) string {
+	if at := int(r.urlID) - 1; at >= 0 && at <= len(r.url) {
+		return r.url[:at] + string(id[:]) + r.url[at:]
 	}
-	return err
+	return r.url
 }
 
 // translate turns what was kept as numbers into the words that exports have.
@@ -130,10 +142,7 @@ func (r *raw) translate() {
 	x.Reasons = strings.Join(affiliate.Reasons(r.reasons).Strings(), " ")
 	fetch := affiliate.Fetch(r.fetch)
 	x.FetchDest, x.FetchMode, x.FetchSite = fetch.Dest(), fetch.Mode(), fetch.Site()
-	x.URL = r.url
-	if at := int(r.urlID) - 1; at >= 0 && at <= len(r.url) {
-		x.URL = r.url[:at] + string(id[:]) + r.url[at:]
-	}
+	x.URL = r.wholeURL(id)
 	x.IP = ""
 	if ip, ok := netip.AddrFromSlice([]byte(r.ip)); ok {
 		x.IP = ip.String()

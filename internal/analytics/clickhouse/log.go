@@ -163,10 +163,8 @@ func (e *Engine) execInTurn(ctx context.Context, n *entry, statement string) err
 		if codeOf(err) != codeQuorumBusy || try == tries {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(rand.N(100 * time.Millisecond)):
+		if err := sleep(ctx, rand.N(100*time.Millisecond)); err != nil {
+			return err
 		}
 	}
 }

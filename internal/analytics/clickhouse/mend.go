@@ -26,7 +26,7 @@ type mender struct {
 	poke   chan struct{}
 
 	mu       sync.Mutex
-	suspects []entry // finished, and overtaken all the same
+	suspects map[looseKey]entry // to be looked at whatever the log says of late
 
 	looking sync.Mutex // guards what follows
 
@@ -41,6 +41,8 @@ type looseKey struct {
 	source      string
 	number, tag uint64
 }
+
+func (n *entry) key() looseKey { return looseKey{n.source, n.number, n.tag} }
 
 const (
 	looseAge = insertTime + 2*time.Minute // then nothing of a statement can come any more
@@ -94,10 +96,15 @@ func (m *mender) soon() {
 	}
 }
 
-// suspect has an announcement looked at though it was finished.
-func (m *mender) suspect(n *entry) {
+// suspect has announcements looked at that the log may not show: they are old, or were
+// finished though they were overtaken.
+func (m *mender) suspect(entries ...entry) {
 	m.mu.Lock()
-	m.suspects = append(m.suspects[max(0, len(m.suspects)-looseMax+1):], *n)
+	for _, n := range entries {
+		if len(m.suspects) < looseMax {
+			m.suspects[n.key()] = n
+		}
+	}
 	m.mu.Unlock()
 	m.soon()
 }
@@ -120,11 +127,11 @@ func (e *Engine) look(ctx context.Context, back time.Duration) error {
 		return err
 	}
 	e.mend.mu.Lock()
-	loose = append(loose, e.mend.suspects...)
+	loose = slices.AppendSeq(loose, maps.Values(e.mend.suspects))
 	e.mend.mu.Unlock()
 	now := time.Now()
 	for _, n := range loose {
-		key := looseKey{n.source, n.number, n.tag}
+		key := n.key()
 		since, known := e.mend.seen[key]
 		if !known {
 			since = now
@@ -133,6 +140,10 @@ func (e *Engine) look(ctx context.Context, back time.Duration) error {
 			if err := e.mendEntry(ctx, &n); err != nil {
 				return err
 			}
+		} else {
+			e.mend.mu.Lock()
+			delete(e.mend.suspects, key)
+			e.mend.mu.Unlock()
 		}
 		e.mend.seen[key] = since
 	}
@@ -277,13 +288,14 @@ func (e *Engine) settled(ctx context.Context) error {
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		var open uint64
 		err := e.scan(ctx, fmt.Sprintf("SELECT count() FROM %s WHERE database = '%s' AND table = '%s' AND is_done = 0", mutations, e.tables.database, table), &open)
+		if codeOf(err) == codeAccessDenied { // they are removed all the same
+			return nil
+		}
 		if err != nil || open == 0 {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the server has not removed copies after %v; see system.mutations: %w", mendTime, ctx.Err())
-		case <-time.After(pause):
+		if err := sleep(ctx, pause); err != nil {
+			return fmt.Errorf("the server has not removed copies after %v; see system.mutations: %w", mendTime, err)
 		}
 	}
 }

@@ -172,9 +172,8 @@ func (e *Engine) define(ctx context.Context, statement string) error {
 		if code := codeOf(err); err == nil || try == tries || code == codeAccessDenied || code == codeReadonly || code == codeNoDatabaseAccess || ctx.Err() != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Duration(try) * 50 * time.Millisecond):
+		if err := sleep(ctx, time.Duration(try)*50*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

@@ -100,6 +100,9 @@ func (e *Engine) Append(ctx context.Context, batch analytics.Batch) error {
 	if e.closed {
 		return errors.New("analytics: the engine is closed")
 	}
+	if e.options.ReadOnly {
+		return e.errReadOnly()
+	}
 	if e.broken || e.writer == nil {
 		if err := e.mend(); err != nil {
 			return e.explain(ctx, err)

@@ -43,7 +43,9 @@ type Options struct {
 	Threads int
 	// TempDir takes what does not fit into memory; default: beside the file.
 	TempDir string
-	Logger  *slog.Logger
+	// ReadOnly opens a file that is there and never changes it; Append is Forbidden.
+	ReadOnly bool
+	Logger   *slog.Logger
 	// Now is the clock, which ends a report without an end; default: time.Now.
 	Now func() time.Time
 
@@ -161,15 +163,20 @@ func (e *Engine) open() error {
 		"autoinstall_known_extensions": {"false"},
 		"autoload_known_extensions":    {"false"},
 	}
+	if o.ReadOnly {
+		settings.Set("access_mode", "READ_ONLY")
+	}
 	connector, err := duckdb.NewConnector(e.path+"?"+settings.Encode(), nil)
 	if err != nil {
 		return explainOpen(e.path, err)
 	}
 	e.db = sql.OpenDB(connector)
-	if err := migrate(e.db, e.path); err != nil {
-		return err
+	if o.ReadOnly {
+		err = e.checkVersion()
+	} else if err = migrate(e.db, e.path); err == nil {
+		e.writer, err = newWriter(e.db)
 	}
-	if e.writer, err = newWriter(e.db); err != nil {
+	if err != nil {
 		return err
 	}
 	e.groupRows = cmp.Or(o.groupRows, groupRows)

@@ -26,6 +26,11 @@ func (c *Client) Link(ctx context.Context, id int64) (api.Link, error) {
 	return ask[api.Link](ctx, c, call{method: http.MethodGet, path: linkPath(id)})
 }
 
+// LinkCap returns how much of a link's cap is used; NotFound for a link without.
+func (c *Client) LinkCap(ctx context.Context, id int64) (api.CapUse, error) {
+	return ask[api.CapUse](ctx, c, call{method: http.MethodGet, path: linkPath(id) + "/cap"})
+}
+
 // LinkBySlug returns the link that a site knows by a name. An empty site means
 // the only one.
 func (c *Client) LinkBySlug(ctx context.Context, site, slug string) (api.Link, error) {

@@ -102,6 +102,16 @@ func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	return ask[api.Status](ctx, c, call{method: http.MethodGet, path: "/status"})
 }
 
+// RepublishLinks makes the store's links those of all nodes.
+func (c *Client) RepublishLinks(ctx context.Context) error {
+	return c.do(ctx, call{method: http.MethodPost, path: "/cluster/republish"}, nil)
+}
+
+// RotateCookieKeys begins to sign visitors' cookies with a new key.
+func (c *Client) RotateCookieKeys(ctx context.Context) error {
+	return c.do(ctx, call{method: http.MethodPost, path: "/cluster/cookie-keys"}, nil)
+}
+
 // Me says who the client is to the server.
 func (c *Client) Me(ctx context.Context) (api.Me, error) {
 	return ask[api.Me](ctx, c, call{method: http.MethodGet, path: "/me"})

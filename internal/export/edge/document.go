@@ -136,7 +136,7 @@ func Link(l *affiliate.Link, program *affiliate.Program) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := linkDocument{V: Version, ID: l.ID, Status: status(l.Status), Program: l.Program, Partner: l.Partner, Page: l.Page,
+	d := linkDocument{V: Version, ID: l.ID, Status: status(l.Serving()), Program: l.Program, Partner: l.Partner, Page: l.Page,
 		DeepLink: bit(l.DeepLink), BlockBots: bit(l.BlockBots), Destinations: targets(plan.Destinations)}
 	if l.Code != 302 {
 		d.Code = l.Code

@@ -96,10 +96,10 @@ func (w *writer) orElse(rules, id string) string {
 // closed says why a link leads nowhere now, or "", and notes when that changes.
 func (w *writer) closed(l *affiliate.Link) string {
 	p := w.programs[l.Program]
-	switch {
-	case l.Status == affiliate.Archived:
+	switch l.Serving() {
+	case affiliate.Archived:
 		return "archived,"
-	case l.Status == affiliate.Paused:
+	case affiliate.Paused:
 		return "paused,"
 	}
 	w.changesAt(l.StartsAt)

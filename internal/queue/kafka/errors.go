@@ -21,6 +21,10 @@ func (o Options) explain(err error) error {
 		return err
 	case errors.Is(err, kerr.SaslAuthenticationFailed), strings.Contains(err.Error(), "SASL_AUTHENTICATION_FAILED"), strings.Contains(err.Error(), "invalid credentials"):
 		return affiliate.Errorf(affiliate.Unsigned, "kafka: %s refuses the user or the password: check both, and the mechanism, which is %s", where, o.Mechanism)
+	case strings.Contains(err.Error(), "is SASL missing"):
+		return affiliate.Errorf(affiliate.Unsigned, "kafka: %s asks for a user on this port: give user and password", where)
+	case strings.Contains(err.Error(), "tls alert record"):
+		return fmt.Errorf("kafka: %s speaks TLS on this port: turn TLS on: %w", where, err)
 	case errors.Is(err, kerr.IllegalSaslState):
 		return affiliate.Errorf(affiliate.Unsigned, "kafka: %s does not ask for a user on this port: leave user and password out, or use the port with SASL", where)
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):

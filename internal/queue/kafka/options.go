@@ -76,6 +76,7 @@ type Options struct {
 const (
 	partitionsMax  = 1024
 	connectTimeout = 10 * time.Second
+	dialTimeout    = 5 * time.Second
 	// sessionTimeout is when the group gives the partitions of a silent reader to others;
 	// brokers take 6 seconds or more.
 	sessionTimeout = 8 * time.Second
@@ -99,7 +100,7 @@ func (o Options) settle() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Dial == nil {
-		o.Dial = (&net.Dialer{Timeout: connectTimeout}).DialContext
+		o.Dial = (&net.Dialer{}).DialContext
 	}
 	switch {
 	case len(o.Servers) == 0:
@@ -162,7 +163,7 @@ func (o Options) client(purpose string, more ...kgo.Opt) (*kgo.Client, error) {
 		kgo.SeedBrokers(o.Servers...),
 		kgo.ClientID("sluice-" + purpose + "-" + o.Member),
 		kgo.Dialer(o.dial),
-		kgo.DialTimeout(connectTimeout),
+		kgo.RequestTimeoutOverhead(connectTimeout),
 		kgo.RetryBackoffFn(func(try int) time.Duration { return min(time.Duration(try)*250*time.Millisecond, 5*time.Second) }),
 		kgo.MetadataMinAge(time.Second),
 	}
@@ -176,7 +177,11 @@ func (o Options) client(purpose string, more ...kgo.Opt) (*kgo.Client, error) {
 	return client, nil
 }
 
+// dial is bounded, whoever opens the connection: the client waits for it even when it
+// closes.
 func (o Options) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	conn, err := o.Dial(ctx, network, address)
 	if err != nil || o.tls == nil {
 		return conn, err

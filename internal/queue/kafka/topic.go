@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -19,7 +20,7 @@ import (
 // topic is what the brokers say of it.
 type topic struct {
 	name       string
-	id         string // "0…0" from brokers before 2.8, which have none
+	id         string // as Kafka's tools show it; "AA…" from brokers before 2.8, which have none
 	partitions int
 }
 
@@ -85,7 +86,7 @@ func waitTopic(ctx context.Context, admin *kadm.Client, o Options) (topic, error
 // topicOf reads the answer of a broker. whole says that there is nothing to wait for.
 func topicOf(cluster kadm.Metadata, name string) (t topic, whole bool) {
 	found := cluster.Topics[name]
-	t = topic{name: name, id: found.ID.String(), partitions: len(found.Partitions)}
+	t = topic{name: name, id: base64.RawURLEncoding.EncodeToString(found.ID[:]), partitions: len(found.Partitions)}
 	if found.Err != nil || len(found.Partitions) == 0 {
 		return t, false
 	}

@@ -38,6 +38,7 @@ func RunBroker(t *testing.T, open func(t *testing.T, s Setup) Broker) {
 		"readers share the sources":                     share,
 		"a reader that closes hands over":               closes,
 		"a reader that is cut off hands over":           cutOff,
+		"a reader that hears nothing stops":             deaf,
 		"positions are good for another reader":         positions,
 		"Send fails while the broker is away":           sendAway,
 		"Send ends with its context in a silent broker": sendSilent,
@@ -210,24 +211,37 @@ func shared(t *testing.T, n int, readers ...queue.Queue) {
 	})
 }
 
-// share has readers join one after the other while records are sent: none is read twice,
-// which means that no source was left with a batch that was not stored.
+// share has readers join one after the other while records are sent, and storing takes a
+// while: none is read twice, which means that no source moves before what was taken from
+// it is stored.
 func share(t *testing.T, open func(*testing.T, Setup) Broker) {
 	b := open(t, Setup{Partitions: 6})
 	p := b.producer(t, &Link{})
 	v := newVault()
+	v.storing = 700 * time.Millisecond
+	sent, enough := 0, make(chan struct{})
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for {
+			send(t, p, sent, sent+10)
+			sent += 10
+			select {
+			case <-enough:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
 	var readers []queue.Queue
-	for n := range 3 {
+	for range 3 {
 		q := b.queue(t, &Link{})
 		readers = append(readers, q)
 		defer collect(t, q, v)()
-		for i := range 20 {
-			send(t, p, n*1000+i*50, n*1000+i*50+50)
-			time.Sleep(5 * time.Millisecond)
-		}
 		shared(t, 6, readers...)
 	}
-	eventually(t, 30*time.Second, func() error { return v.holds(3000) })
+	close(enough)
+	sender.Wait()
+	eventually(t, 30*time.Second, func() error { return v.holds(sent) })
 	if n := v.refusals(); n > 0 {
 		t.Errorf("%d batches were read by two readers", n)
 	}
@@ -299,6 +313,39 @@ func cutOff(t *testing.T, open func(*testing.T, Setup) Broker) {
 	if !errors.Is(err, queue.ErrMoved) {
 		t.Errorf("Take of a source that another reads: %v", err)
 	}
+	shared(t, 4, lost, other)
+}
+
+// deaf: nothing comes and nothing breaks, as when a machine between them is gone. The
+// reader has to stop by itself, since others take over.
+func deaf(t *testing.T, open func(*testing.T, Setup) Broker) {
+	b := open(t, Setup{Partitions: 4})
+	p := b.producer(t, &Link{})
+	link := &Link{}
+	lost, other := b.queue(t, link), b.queue(t, &Link{})
+	shared(t, 4, lost, other)
+	v := newVault()
+	defer collect(t, other, v)()
+	s, err := lost.Open(t.Context(), sourcesOf(t, lost)[0], "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	link.Silence()
+	send(t, p, 0, 1000)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		if _, err = s.Take(ctx, 10); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, queue.ErrMoved) {
+		t.Errorf("Take of a reader that hears nothing: %v", err)
+	}
+	shared(t, 4, other)
+	eventually(t, 30*time.Second, func() error { return v.holds(1000) })
+	link.Mend()
 	shared(t, 4, lost, other)
 }
 

@@ -14,6 +14,8 @@ import (
 // vault stands for the reports: it stores records together with the position they lead
 // to, and takes a batch only when it begins where the last one ended.
 type vault struct {
+	storing time.Duration // how long it takes
+
 	mu       sync.Mutex
 	position map[string]string
 	times    map[string]int // how often each record was stored
@@ -124,6 +126,7 @@ func readSource(ctx context.Context, t *testing.T, q queue.Queue, name string, v
 			}
 			return
 		}
+		time.Sleep(v.storing)
 		if !v.store(name, b) {
 			return
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -85,15 +87,37 @@ type linkConn struct {
 	link   *Link
 	once   sync.Once
 	closed chan struct{}
+
+	deadline atomic.Int64 // for reading, as Unix time in nanoseconds
 }
 
+// Read throws away what comes over a silent link, the end included, until the deadline.
 func (c *linkConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err == nil && c.link.isSilent() {
-		<-c.closed
-		return 0, net.ErrClosed
+	for {
+		n, err := c.Conn.Read(p)
+		if !c.link.isSilent() || errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if err == nil {
+			continue
+		}
+		select {
+		case <-c.closed:
+			return 0, net.ErrClosed
+		case <-time.After(time.Until(time.Unix(0, c.deadline.Load()))):
+			return 0, os.ErrDeadlineExceeded
+		}
 	}
-	return n, err
+}
+
+func (c *linkConn) SetReadDeadline(t time.Time) error {
+	c.deadline.Store(t.UnixNano())
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *linkConn) SetDeadline(t time.Time) error {
+	c.deadline.Store(t.UnixNano())
+	return c.Conn.SetDeadline(t)
 }
 
 func (c *linkConn) Write(p []byte) (int, error) {

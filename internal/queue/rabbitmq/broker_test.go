@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -50,6 +51,7 @@ func TestOpeningSaysWhatIsWrong(t *testing.T) {
 		"the password":       {with(func(u *url.URL) { u.User = url.UserPassword("guest", "secret-word") }), affiliate.Unsigned, []string{"user or the password"}},
 		"no such vhost":      {with(func(u *url.URL) { u.Path = "/nowhere" }), affiliate.Forbidden, []string{"add_vhost"}},
 		"TLS on a plain one": {with(func(u *url.URL) { u.Scheme = "amqps" }), "", []string{"does not speak TLS"}},
+		"plain on TLS":       {with(func(u *url.URL) { u.Host = tlsPort(t) }), "", []string{"use amqps://"}},
 		"not an address":     {"amqp://guest:secret-word@host:port/", affiliate.Invalid, []string{"amqp://user:password@host:5672/vhost"}},
 		"not AMQP":           {"http://guest:secret-word@host/", affiliate.Invalid, []string{"of host cannot be read"}},
 	} {
@@ -73,6 +75,27 @@ func TestOpeningSaysWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tlsPort answers as a port for TLS does when somebody speaks plainly.
+func tlsPort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.ReadFull(conn, make([]byte, 5))
+			_, _ = conn.Write([]byte{21, 3, 3, 0, 2, 2, 80}) // an alert: fatal, internal error
+			_ = conn.Close()
+		}
+	}()
+	return l.Addr().String()
 }
 
 func TestTheNodesAreTriedInTurn(t *testing.T) {

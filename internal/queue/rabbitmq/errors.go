@@ -45,6 +45,8 @@ func explainConnect(host string, err error) error {
 		return affiliate.Errorf(affiliate.Forbidden, "rabbitmq: %s does not let the user in: %s: make the vhost (rabbitmqctl add_vhost) and grant the user its permissions (rabbitmqctl set_permissions)", host, refused.Reason)
 	case strings.Contains(err.Error(), "first record does not look like a TLS handshake"):
 		return fmt.Errorf("rabbitmq: %s does not speak TLS on this port: use amqp:// or the port for TLS, which is 5671 unless it was changed: %w", host, err)
+	case strings.Contains(err.Error(), "frame size exceeds"):
+		return fmt.Errorf("rabbitmq: %s does not answer in AMQP: use amqps:// if it is the port for TLS, and check the address: %w", host, err)
 	case strings.Contains(err.Error(), "certificate"):
 		return fmt.Errorf("rabbitmq: the certificate of %s is not trusted: name the file of its authority: %w", host, err)
 	}

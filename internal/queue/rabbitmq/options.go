@@ -98,7 +98,7 @@ func (o Options) settle() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Dial == nil {
-		o.Dial = (&net.Dialer{Timeout: connectTimeout}).DialContext
+		o.Dial = (&net.Dialer{}).DialContext
 	}
 	switch {
 	case len(o.URLs) == 0:
@@ -158,6 +158,8 @@ func (o Options) connectTo(ctx context.Context, address, purpose string) (*amqp.
 		Locale:     "en_US",
 		Properties: amqp.Table{"product": "sluice", "connection_name": fmt.Sprintf("sluice %s %s %s", o.Name, purpose, o.Member)},
 		Dial: func(network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+			defer cancel()
 			conn, err := o.Dial(ctx, network, address)
 			if err != nil {
 				return nil, err

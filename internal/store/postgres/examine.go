@@ -131,6 +131,11 @@ func (s *Store) examineSchema(ctx context.Context, q querier) (found []affiliate
 	} else if err != nil {
 		return nil, err
 	}
+	if err := s.checkFinished(ctx, q); errors.Is(err, store.ErrUnfinished) && errors.As(err, &f) {
+		found = append(found, affiliate.Finding{Problem: f.Err.Error(), Mend: f.Hint, Harmful: true})
+	} else if err != nil {
+		return nil, err
+	}
 	if n := len(done); n > len(s.migrates) {
 		names := make([]string, 0, n-len(s.migrates))
 		for _, a := range done[len(s.migrates):] {

@@ -44,6 +44,8 @@ type Options struct {
 	// LockTimeout is how long an Update waits for the Update of another node, and a new schema for
 	// whatever holds its tables; 30 s by default.
 	LockTimeout time.Duration
+	// Unfinished opens a schema also when a migration into it is not finished, to finish it or to look at it.
+	Unfinished bool
 	// Logger is told of migrations and of a watch that lost its connection; discarded by default.
 	Logger *slog.Logger
 }
@@ -78,7 +80,7 @@ type Store struct {
 
 // Open connects, and creates or migrates the schema as needed. It is a *store.Failure
 // when there is no such server or database, when the server is too old or a standby, and when the
-// schema was written by a version of Sluice that this one must not write beside.
+// schema was written by a version of Sluice that this one must not write beside, or is filled by half.
 func Open(ctx context.Context, options Options) (*Store, error) {
 	return open(ctx, options, migrations)
 }
@@ -137,7 +139,10 @@ func (s *Store) connect(ctx context.Context, config *pgxpool.Config, options Opt
 	if err := s.checkServer(ctx); err != nil {
 		return err
 	}
-	return s.migrate(ctx)
+	if err := s.migrate(ctx); err != nil || options.Unfinished {
+		return err
+	}
+	return s.checkFinished(ctx, s.writer)
 }
 
 // stalledAfter is how long an Update may do something other than talk to the server before

@@ -50,7 +50,7 @@ const schemaTable = `CREATE TABLE schema (
 // partsThere lists what belongs to the schema now. It reads the catalog's tables: to_regclass and its like answer from a
 // cache that may not have heard yet of what another session has made.
 const partsThere = `SELECT 'the column ' || c.relname || '.' || a.attname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_attribute a ON a.attrelid = c.oid
-		WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND c.relname <> 'unfinished_migration'
 	UNION ALL SELECT 'the index ' || c.relname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_index i ON i.indexrelid = c.oid
 		WHERE n.nspname = $1 AND i.indisvalid
 	UNION ALL SELECT 'the trigger ' || t.tgname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_trigger t ON t.tgrelid = c.oid
