@@ -49,7 +49,7 @@ func (a *App) openReports(ctx context.Context) (_ *reports, err error) {
 		return nil, err
 	}
 	r.collector = pipeline.New(pipeline.Options{
-		BatchRecords: a.batchRecords(), Queue: r.queue, Analytics: r.analytics, SetAside: a.setAside,
+		BacklogRecords: a.backlogRecords(), Queue: r.queue, Analytics: r.analytics, SetAside: a.setAside,
 		Enrich: &pipeline.Enricher{Places: a.plane.places, Agents: useragent.NewParser(useragent.Options{}),
 			Addresses: pipeline.Addresses(a.config.Privacy.StoreIP)},
 		Niceness: collectorNiceness, Now: a.options.Now, Logger: a.options.Logger,
@@ -57,13 +57,13 @@ func (a *App) openReports(ctx context.Context) (_ *reports, err error) {
 	return r, r.collector.Open(ctx)
 }
 
-// batchRecords is how many clicks of a backlog are stored at once. ClickHouse makes files of each
+// backlogRecords is how many clicks of a backlog are stored at once. ClickHouse makes files of each
 // batch, which costs the same for one click as for many.
-func (a *App) batchRecords() int {
+func (a *App) backlogRecords() int {
 	if a.config.Analytics.Engine == config.ClickHouse {
 		return 51_200
 	}
-	return 0 // what suits DuckDB
+	return 0 // what suits DuckDB at all times
 }
 
 // openJournals makes a queue of this process's lanes and of others that were left.

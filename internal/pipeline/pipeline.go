@@ -39,6 +39,10 @@ type Options struct {
 	// BatchRecords is how many clicks are stored in one step; 10,240 when zero, five
 	// of the engine's vectors: larger ones cost memory and save little.
 	BatchRecords int
+	// BacklogRecords is the same while more than that is waiting in a source, for an engine that
+	// takes as long for a batch as for its rows; never more than BatchRecords when zero. Few
+	// sources at a time have a batch of that size, or they would take all memory.
+	BacklogRecords int
 	// Niceness of the collector's threads, 0 to 19: how far they stand back behind
 	// the rest of the machine, so that a backlog does not hold up visitors. It needs
 	// GOMAXPROCS to be larger than the number of processors by the two threads of
@@ -56,6 +60,7 @@ type Options struct {
 type Collector struct {
 	options Options
 	recent  *recent
+	rooms   *rooms
 
 	mu      sync.Mutex
 	sources map[string]queue.Source
@@ -83,7 +88,7 @@ func New(o Options) *Collector {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{options: o, recent: newRecent(), sources: map[string]queue.Source{}}
+	return &Collector{options: o, recent: newRecent(), rooms: newRooms(), sources: map[string]queue.Source{}}
 }
 
 // Open remembers the visitors of the last day and opens every source where the
@@ -210,7 +215,9 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 		if backlog {
 			permits <- struct{}{}
 		}
-		if err := c.store(ctx, source, b); err != nil {
+		err := c.store(ctx, source, b)
+		b.room.leave(b.Rows)
+		if err != nil {
 			return err
 		}
 		if !backlog {
@@ -225,34 +232,45 @@ func (c *Collector) follow(ctx context.Context, name string) error {
 type batch struct {
 	analytics.Batch
 	again map[affiliate.ClickID]bool // nil for none
+	room  *room                      // that it is made in
 }
 
-// prepare takes, reads and enriches a batch for each permit. Its rows stay as they
-// are until the batch after the next permit is handed out.
+// prepare takes, reads and enriches a batch for each permit. Whoever gets it leaves its room.
 func (c *Collector) prepare(ctx context.Context, name string, source queue.Source, permits <-chan struct{}, batches chan<- batch) error {
-	var rows, other []analytics.Row
 	for {
 		select {
 		case <-permits:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		taken, err := source.Take(ctx, c.options.BatchRecords)
+		room, err := c.rooms.enter(ctx, source, &c.options)
 		if err != nil {
 			return err
 		}
-		clear(rows[:cap(rows)]) // or the texts of its clicks live on
-		var again map[affiliate.ClickID]bool
-		if rows, again, err = c.rows(rows[:0], name, taken); err != nil {
+		b, err := c.fill(ctx, name, source, room)
+		if err != nil {
+			room.leave(b.Rows)
 			return err
 		}
 		select {
-		case batches <- batch{analytics.Batch{Source: name, From: taken.From, To: taken.To, Rows: rows}, again}:
+		case batches <- b:
 		case <-ctx.Done():
+			room.leave(b.Rows)
 			return ctx.Err()
 		}
-		rows, other = other, rows
 	}
+}
+
+// fill makes the next batch.
+func (c *Collector) fill(ctx context.Context, name string, source queue.Source, room *room) (b batch, err error) {
+	b = batch{Batch: analytics.Batch{Source: name, Rows: room.rows}, room: room}
+	taken, err := source.Take(ctx, room.records)
+	if err != nil {
+		return b, err
+	}
+	b.From, b.To = taken.From, taken.To
+	b.Rows, b.again, err = c.rows(room.rows[:0], name, taken)
+	return b, err
 }
 
 // store appends a batch until the engine has it. The rows are judged already, so
