@@ -46,7 +46,7 @@ bench-edge: edge ## Measure a visit in Cloudflare's runtime beside the few lines
 
 bench-cluster: binary engines ## Measure shippers, collectors, links through Redis and what a cluster costs a redirect (10 minutes)
 	GOMAXPROCS=1 taskset -c 0 go test -run - -bench Shipper -benchtime 1000000x -count 3 ./test/bench
-	go test -run - -bench 'Collector/.*/10240' -benchtime 2000000x ./test/bench
+	go test -run - -bench 'Collector/.*/server' -benchtime 2000000x ./test/bench
 	SLUICE_BIN=$(CURDIR)/bin/sluice go test -run - -bench 'ClusterRedirect|Propagation|NewNode' -benchtime 1x -timeout 30m ./test/bench
 	go test -run - -bench ClickHouseBytes -benchtime 5000000x -timeout 30m ./test/bench
 

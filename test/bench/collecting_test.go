@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"syscall"
 	"testing"
@@ -26,13 +25,16 @@ import (
 // us, a click may take 20 µs of them.
 func BenchmarkCollector(b *testing.B) {
 	for _, broker := range []string{"kafka", "rabbitmq"} {
-		for _, each := range []int{10_240, 20_480, 51_200} {
-			b.Run(fmt.Sprintf("%s/%d", broker, each), func(b *testing.B) { collect(newWay(b, broker), each) })
+		for name, batches := range map[string]pipeline.Options{
+			"server": {BacklogRecords: 51_200}, "small": {BatchRecords: 10_240}, "large": {BatchRecords: 51_200},
+		} {
+			b.Run(broker+"/"+name, func(b *testing.B) { collect(newWay(b, broker), batches) })
 		}
 	}
 }
 
-func collect(w *way, each int) {
+// collect measures a collector with batches as in the options.
+func collect(w *way, o pipeline.Options) {
 	b := w.B
 	w.fill(b.N)
 	q, database, conn := w.queue(), newName(), clickHouse(b)
@@ -45,10 +47,9 @@ func collect(w *way, each int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := pipeline.New(pipeline.Options{
-		Queue: q, Analytics: engine, BatchRecords: each, SetAside: func(p queue.Poison) error { b.Error(p.Reason); return nil },
-		Enrich: &pipeline.Enricher{Places: places, Agents: useragent.NewParser(useragent.Options{}), Addresses: pipeline.Truncated},
-	})
+	o.Queue, o.Analytics, o.SetAside = q, engine, func(p queue.Poison) error { b.Error(p.Reason); return nil }
+	o.Enrich = &pipeline.Enricher{Places: places, Agents: useragent.NewParser(useragent.Options{}), Addresses: pipeline.Truncated}
+	c := pipeline.New(o)
 	w.settled(q)
 	if err := c.Open(b.Context()); err != nil {
 		b.Fatal(err)
