@@ -18,7 +18,7 @@ go build -o bin/testreport ./scripts/testreport
 # Servers that run already are somebody's, and stay.
 if scripts/engines.sh status | grep -q stopped; then
 	trap 'scripts/engines.sh stop' EXIT
-	scripts/engines.sh start
 fi
+scripts/engines.sh start
 # go vet has been run by the linters.
 go test -race -vet=off -timeout 8m -json "${@:-./...}" | bin/testreport
