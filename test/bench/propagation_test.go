@@ -113,12 +113,17 @@ func (i *installation) miss(s *server) error {
 	}
 	began := time.Now()
 	last := fmt.Sprintf("last-%x", rand.Uint64())
-	for n := range changesMissed - 1 {
-		if err := i.create(fmt.Sprintf("%s-%d", last, n)); err != nil {
-			return err
-		}
+	errs := make([]error, 4)
+	var all sync.WaitGroup
+	for part := range errs {
+		all.Go(func() {
+			for n := part; n < changesMissed-1 && errs[part] == nil; n += len(errs) {
+				errs[part] = i.create(fmt.Sprintf("%s-%d", last, n))
+			}
+		})
 	}
-	if err := i.create(last); err != nil {
+	all.Wait()
+	if err := errors.Join(append(errs, i.create(last))...); err != nil {
 		return err
 	}
 	say("%d changes in %.1f s", changesMissed, time.Since(began).Seconds())
