@@ -220,7 +220,7 @@ func fullBroker(broker string) func(*rig) (func() error, error) {
 			return err
 		}
 		return func(r *rig) (func() error, error) {
-			return func() error { return limit(r, "50MB") }, limit(r, "900TB")
+			return func() error { return limit(r, "50MB") }, limit(r, "900000GB")
 		}
 	}
 	// A broker that cannot write ends, as it should, and is started again by its operator.
