@@ -108,7 +108,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	w.office = settlement.Open(settlement.Options{Store: db, Clicks: w.known, Now: w.clock.Now, Random: rand.Uint64})
 	t.Cleanup(w.office.Close)
 	options := Options{
-		Office: w.office, Webhooks: w.desk(), Mailbox: tokens{}, Ingest: intake{}, Catalog: w.catalog, Accounts: w.accounts, Analytics: w.analytics, TempDir: dir, Now: w.clock.Now, Version: "1.2.3",
+		Office: w.office, Webhooks: w.desk(), Mailbox: tokens{}, Ingest: intake{}, Cluster: &nodes{}, Catalog: w.catalog, Accounts: w.accounts, Analytics: w.analytics, TempDir: dir, Now: w.clock.Now, Version: "1.2.3",
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {
