@@ -21,4 +21,4 @@ if scripts/engines.sh status | grep -q stopped; then
 fi
 scripts/engines.sh start
 # go vet has been run by the linters.
-go test -race -vet=off -timeout 8m -json "${@:-./...}" | bin/testreport
+go test -race -vet=off -timeout 15m -json "${@:-./...}" | bin/testreport

@@ -42,8 +42,10 @@ func full() metrics.Reading {
 		Lanes: []metrics.Lane{{Name: "0", Segments: 301, Bytes: 302, UnsyncedBytes: 303, Records: 304, DroppedFull: 305, DroppedTooLarge: 306,
 			DroppedFailed: 307, DroppedClosed: 308, SyncErrors: 309, Damages: 310, Rolls: 311, Waits: 312, SetAsideFiles: 313, SetAsideBytes: 314,
 			LongestWait: 315 * time.Second, LastSync: time.Unix(316, 0)}, {Name: "1", Records: 404}},
-		Table:  metrics.Table{Links: 501, Seq: 502, SavedSeq: 503},
-		Office: &metrics.Office{Open: true, CatalogSeq: 601, Stored: 602, SetAside: 603, Retries: 604, WaitingRecords: 605, WaitingBytes: 606, LagSeconds: 607, Duplicates: 608},
+		Table:   metrics.Table{Links: 501, Seq: 502, SavedSeq: 503},
+		Office:  &metrics.Office{Open: true, CatalogSeq: 601, Stored: 602, SetAside: 603, Retries: 604, WaitingRecords: 605, WaitingBytes: 606, LagSeconds: 607, Duplicates: 608, Expired: 609, Sources: 610},
+		Shipper: &metrics.Shipper{Sent: 1001, Marked: 1002, Retries: 1003, WaitingRecords: 1004, WaitingBytes: 1005, LagSeconds: 1006},
+		Links:   &metrics.Links{Head: 1101, Steps: 1102, Snapshots: 1103, Nodes: 1104, Skew: -1105 * time.Millisecond},
 		Intake: &metrics.Intake{Taken: 901, RefusedLines: 902, Lost: 903, Requests: 904, Unsigned: 905, Busy: 906, Unstored: 907,
 			Senders: []metrics.Sender{{Site: "blog", Key: "2", Clicks: 911, Skew: -912 * time.Millisecond, Last: time.Unix(913, 0), Newest: time.Unix(914, 0)}}},
 		Disk:   &metrics.Disk{Free: 701, Size: 702},
@@ -105,6 +107,19 @@ sluice_table_links 501
 sluice_table_change 502
 sluice_table_saved_change 503
 sluice_office_open 1
+sluice_shipper_clicks_total 1001
+sluice_shipper_marked_total 1002
+sluice_shipper_retries_total 1003
+sluice_shipper_waiting_clicks 1004
+sluice_shipper_waiting_bytes 1005
+sluice_shipper_lag_seconds 1006
+sluice_links_head_change 1101
+sluice_links_steps_total 1102
+sluice_links_snapshots_total 1103
+sluice_nodes 1104
+sluice_clock_skew_seconds -1.105
+sluice_pipeline_expired_total 609
+sluice_pipeline_sources 610
 sluice_catalog_change 601
 sluice_pipeline_clicks_total 602
 sluice_pipeline_set_aside_total 603
