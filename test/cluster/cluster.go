@@ -24,7 +24,8 @@ type Options struct {
 	Redirects int
 	Controls  int
 	Pipelines int
-	// Port is the first of some hundred that are used.
+	// Port is the first of two hundred that are used, and of as many 10,000 above, where the nodes
+	// of Redis Cluster meet. All must be below 32768, or an outgoing connection of somebody's may have one.
 	Port int
 	// Sources is how many partitions the broker has.
 	Sources int

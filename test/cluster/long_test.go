@@ -36,7 +36,7 @@ func TestLongDrills(t *testing.T) {
 	}
 	for _, broker := range brokers {
 		t.Run(broker, func(t *testing.T) {
-			r := newRig(t, Options{Broker: broker, Redirects: 3, Controls: 2, Pipelines: 2, Port: 24000, Sources: 12, Separate: true}, 500)
+			r := newRig(t, Options{Broker: broker, Redirects: 3, Controls: 2, Pipelines: 2, Port: 17000, Sources: 12, Separate: true}, 500)
 			var all []outcome
 			for _, d := range longDrills(broker, away) {
 				if !strings.Contains(d.name, os.Getenv("SLUICE_DRILLS_ONLY")) {

@@ -14,7 +14,7 @@ func TestDrills(t *testing.T) {
 	}
 	for _, broker := range []string{"rabbitmq", "kafka"} {
 		t.Run(broker, func(t *testing.T) {
-			r := newRig(t, Options{Broker: broker, Redirects: 2, Controls: 2, Pipelines: 2, Port: 23000, Sources: 6}, 300)
+			r := newRig(t, Options{Broker: broker, Redirects: 2, Controls: 2, Pipelines: 2, Port: 15000, Sources: 6}, 300)
 			r.run(drill{"a node that answers visitors is killed", killNode(func(r *rig) *Node { return r.Redirect[0] }), time.Second})
 			r.run(drill{"a collector is killed", killNode(func(r *rig) *Node { return r.Pipeline[0] }), 3 * time.Second})
 			r.run(drill{"the broker is killed", killEngine(broker), 3 * time.Second})
