@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,10 @@ func TestLongDrills(t *testing.T) {
 		t.Skip("make drills runs them (SLUICE_DRILLS=60s)")
 	}
 	away, brokers := minute(t), []string{"kafka", "rabbitmq"}
+	only, err := regexp.Compile(os.Getenv("SLUICE_DRILLS_ONLY"))
+	if err != nil {
+		t.Fatalf("SLUICE_DRILLS_ONLY: %v", err)
+	}
 	if b := os.Getenv("SLUICE_DRILLS_BROKER"); b != "" {
 		brokers = []string{b}
 	}
@@ -39,7 +44,7 @@ func TestLongDrills(t *testing.T) {
 			r := newRig(t, Options{Broker: broker, Redirects: 3, Controls: 2, Pipelines: 2, Port: 17000, Sources: 12, Separate: true}, 500)
 			var all []outcome
 			for _, d := range longDrills(broker, away) {
-				if !strings.Contains(d.name, os.Getenv("SLUICE_DRILLS_ONLY")) {
+				if !only.MatchString(d.name) {
 					continue
 				}
 				all = append(all, r.run(d))
