@@ -175,7 +175,7 @@ backend redirect
 	timeout server 1s
 	# One slow answer of the only node that is left must not take it out; a node that is gone is
 	# found by the requests themselves.
-	default-server inter 500ms fall 3 rise 1 on-marked-down shutdown-sessions
+	default-server inter 500ms fall 3 rise 1
 `, c.Dir, c.Visitors(), c.Port+1)
 	for _, n := range c.Redirect {
 		fmt.Fprintf(&b, "\tserver %s %s check port %d\n", n.name, n.Listen, n.adminPort)
