@@ -321,6 +321,9 @@ func (d *doctor) geo() {
 // keys looks whether others could sign visitors' cookies, or read the secrets of webhooks.
 func (d *doctor) keys() {
 	d.key("cookie", "it is made when the server starts")
+	if d.config.Role == config.Redirect || d.config.Role == config.Pipeline {
+		return
+	}
 	d.key("webhook", "it is made when the server starts; if the store comes from a backup, restore this file with it first, or deliveries wait")
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"syscall"
 )
 
@@ -59,9 +60,11 @@ func (c *Cluster) describe() {
 	fmt.Printf("\nA cluster is running in %s. Ctrl-C stops it; what it has kept is there at the next start.\n\n", c.Dir)
 	fmt.Printf("  links        http://%s/go/NAME          HAProxy before %d nodes\n", c.Visitors(), len(c.Redirect))
 	fmt.Printf("  dashboard    http://%s/                 HAProxy before %d control nodes\n", c.Office(), len(c.Control))
-	for _, n := range c.Control {
-		fmt.Printf("  administer   %s link add the-thing https://shop.example/thing --data %s\n", c.Binary, n.dir)
-		break
+	if login := c.firstLogin(); login != "" {
+		fmt.Printf("  first login  %s    works once, within a day\n", login)
+	}
+	if len(c.Control) > 0 {
+		fmt.Printf("  administer   %s link add the-thing https://shop.example/thing --data %s\n", c.Binary, c.Control[0].dir)
 	}
 	for _, n := range c.Nodes() {
 		fmt.Printf("  %-12s http://%s/healthz    log %s\n", n.name, n.Admin, n.process.log)
@@ -70,4 +73,20 @@ func (c *Cluster) describe() {
 		fmt.Printf("  %-12s %s\n", name, address)
 	}
 	fmt.Println()
+}
+
+var loginLine = regexp.MustCompile(`first login\s+(\S+)`)
+
+// firstLogin is what a control node has printed last, "" once somebody has a password.
+func (c *Cluster) firstLogin() (login string) {
+	for _, n := range c.Control {
+		text, err := os.ReadFile(n.process.log)
+		if err != nil {
+			continue
+		}
+		if all := loginLine.FindAllSubmatch(text, -1); len(all) > 0 {
+			login = string(all[len(all)-1][1])
+		}
+	}
+	return login
 }
