@@ -3,6 +3,7 @@ package migration
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,6 +37,20 @@ const clicksSource = "migration"
 // report; nothing is added to it then.
 func Clicks(ctx context.Context, o ClicksOptions) (*Report, error) {
 	o.BatchRows = cmp.Or(o.BatchRows, batchRows)
+	for again := againMax; ; again-- {
+		report, err := moveClicks(ctx, o)
+		// What a process that was broken off had sent may come through after we have looked.
+		if again == 0 || !errors.Is(err, analytics.ErrPosition) {
+			return report, err
+		}
+	}
+}
+
+// againMax is how often a run begins again that somebody else's batch has come before. Each is a
+// look at what is there; what is there is not stored again.
+const againMax = 3
+
+func moveClicks(ctx context.Context, o ClicksOptions) (*Report, error) {
 	m := &clickMover{ClicksOptions: o, there: map[time.Time]int64{}}
 	days, err := o.From.Days(ctx)
 	if err != nil {
@@ -100,7 +115,17 @@ func (m *clickMover) checkTarget(ctx context.Context, days []analytics.Day) (err
 				n, start.Format(time.DateOnly))
 		}
 	}
-	return nil
+	return m.claim(ctx)
+}
+
+// claim says in an empty target that what comes is a migration's, before any of it is there: a
+// process that is killed after its first rows may not have stored with them whose they are.
+func (m *clickMover) claim(ctx context.Context) error {
+	if m.position != "" {
+		return nil
+	}
+	m.position = "begun"
+	return m.To.Append(ctx, analytics.Batch{Source: clicksSource, To: m.position})
 }
 
 func (m *clickMover) differs(items int64, how string) {
