@@ -62,11 +62,11 @@ test-browser: build ## Use the dashboard in a real browser, and walk from a clic
 	@cd web && SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_WALK=$(CURDIR)/bin/walk npm run --silent test:browser
 
 cluster: build ## Run an installation of many nodes on this machine, with real servers, until Ctrl-C
-	@scripts/needs-haproxy.sh
+	@scripts/needs-command.sh haproxy haproxy "clusters are tested behind it"
 	@go build -o bin/cluster ./test/cluster && exec bin/cluster $(CLUSTER)
 
 drills: binary ## Break every part of such an installation in turn and account for every click (an hour)
-	@scripts/needs-haproxy.sh
+	@scripts/needs-command.sh haproxy haproxy "clusters are tested behind it"
 	SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_DRILLS=$${SLUICE_DRILLS:-60s} go test ./test/cluster -run TestLongDrills -count=1 -v -timeout 3h
 
 engines: ## Start Redis, RabbitMQ, Kafka, PostgreSQL and ClickHouse on loopback for the tests; scripts/engines.sh stop ends them
@@ -127,5 +127,5 @@ test-web: dashboard
 	@if [ -f web/package.json ]; then cd web && npm test --silent; fi
 
 test-edge: edge geo dashboard
-	@scripts/needs-njs.sh
+	@scripts/needs-command.sh njs njs "the CloudFront Function is run in it"
 	@cd edge && npm test --silent

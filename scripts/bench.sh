@@ -16,9 +16,9 @@ cd "$(dirname "$0")/.."
 
 # nginx is needed unless the parts were named and those with it are not among them.
 case " $* " in
-*" -only "*nginx* | *" -only "*latency* | *" -only="*nginx* | *" -only="*latency*) scripts/needs-nginx.sh ;;
+*" -only "*nginx* | *" -only "*latency* | *" -only="*nginx* | *" -only="*latency*) scripts/needs-command.sh nginx nginx-light "or measure without it: scripts/bench.sh -only links,clicks" ;;
 *" -only"*) ;;
-*) scripts/needs-nginx.sh ;;
+*) scripts/needs-command.sh nginx nginx-light "or measure without it: scripts/bench.sh -only links,clicks" ;;
 esac
 
 dir=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/sluice-bench-XXXXXX")

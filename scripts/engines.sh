@@ -30,26 +30,7 @@ fail() {
 }
 
 # need COMMAND PACKAGE: installs a package for a command that is missing.
-need() {
-	if command -v "$1" >/dev/null || [ -x "$1" ]; then return; fi
-	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-		fail "$1 is missing: install it (Debian: apt-get install $2)"
-	fi
-	if [ -z "${updated:-}" ]; then
-		apt-get update -qq >&2
-		updated=1
-	fi
-	say "installing $2 with apt-get"
-	# Debian starts what it installs, unless it is told not to.
-	local policy=/usr/sbin/policy-rc.d
-	if [ ! -e "$policy" ]; then
-		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-		printf '#!/bin/sh\nexit 101\n' >"$policy"
-		chmod +x "$policy"
-	fi
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$2" >/dev/null 2>"$top/apt.log" ||
-		{ cat "$top/apt.log" >&2; fail "$2 could not be installed"; }
-}
+need() { scripts/needs-command.sh "$1" "$2" "$name is run with it"; }
 
 # alive PIDFILE: whether the process that was noted runs.
 alive() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
@@ -62,7 +43,9 @@ launch() {
 	setsid timeout --foreground -k 10 "${hours}h" "$@" >>"$top/$name/log" 2>&1 </dev/null &
 	local waiter=$!
 	for _ in $(seq 100); do
-		if server=$(pgrep -P "$waiter" | head -n 1) && [ -n "$server" ]; then break; fi
+		# Its child; the program that waits for it is not the one to be signalled.
+		read -r server _ 2>/dev/null <"/proc/$waiter/task/$waiter/children" || true
+		[ -z "$server" ] || break
 		kill -0 "$waiter" 2>/dev/null || break
 		sleep 0.02
 	done

@@ -11,9 +11,9 @@ export SLUICE_BIN=${SLUICE_BIN:-$PWD/bin/sluice}
 # A few kills show that the test stands; make crash is the long one.
 export SLUICE_CRASH_ROUNDS=${SLUICE_CRASH_ROUNDS:-10}
 
-scripts/needs-xmllint.sh
-scripts/needs-nginx.sh
-scripts/needs-haproxy.sh
+scripts/needs-command.sh xmllint libxml2-utils "payment files are held against their schema with it"
+scripts/needs-command.sh nginx nginx-light "what is exported to it is tested in it"
+scripts/needs-command.sh haproxy haproxy "clusters are tested behind it"
 go build -o bin/testreport ./scripts/testreport
 # Servers that run already are somebody's, and stay.
 if scripts/engines.sh status | grep -q stopped; then

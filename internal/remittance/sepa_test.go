@@ -21,7 +21,7 @@ func valid(t testing.TB, v Version, files ...[]byte) map[int]string {
 	t.Helper()
 	lint, err := exec.LookPath("xmllint")
 	if err != nil {
-		t.Fatal("xmllint is missing, and without it nobody has checked the files for banks: install it (Debian: apt-get install libxml2-utils; scripts/needs-xmllint.sh does)")
+		t.Fatal("xmllint is missing, and without it nobody has checked the files for banks: install it (Debian: apt-get install libxml2-utils)")
 	}
 	dir := t.TempDir()
 	arguments := []string{"--nonet", "--noout", "--schema", filepath.Join("testdata", string(v)+".xsd")}

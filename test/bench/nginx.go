@@ -66,7 +66,7 @@ func (b *bench) startNginx(ctx context.Context, on, links int) (*nginx, error) {
 	path, err := exec.LookPath("nginx")
 	if err != nil {
 		if path, err = exec.LookPath("/usr/sbin/nginx"); err != nil {
-			return nil, fmt.Errorf("nginx is missing: %w; run scripts/needs-nginx.sh", err)
+			return nil, fmt.Errorf("nginx is missing: %w; install it (Debian: apt-get install nginx-light)", err)
 		}
 	}
 	dir := filepath.Join(b.dir, fmt.Sprintf("nginx-%d", links))

@@ -29,9 +29,9 @@ func needNginx(t testing.TB) string {
 		}
 	}
 	if os.Getenv("CI") != "" || os.Getenv("SLUICE_REQUIRE_ENGINES") != "" {
-		t.Fatal("nginx is missing: scripts/needs-nginx.sh installs it")
+		t.Fatal("nginx is missing: install it (Debian: apt-get install nginx-light)")
 	}
-	t.Skip("nginx is missing: scripts/needs-nginx.sh installs it")
+	t.Skip("nginx is missing: install it (Debian: apt-get install nginx-light)")
 	return ""
 }
 
