@@ -19,6 +19,7 @@ import (
 )
 
 func TestOpeningSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	elsewhere := func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == o.Servers[0] {
@@ -44,6 +45,7 @@ func TestOpeningSaysWhatIsWrong(t *testing.T) {
 		"no such mechanism":    {func(o *kafka.Options) { o.Mechanism = "KERBEROS" }, affiliate.Invalid, []string{"SCRAM-SHA-256"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := o
 			c.change(&o)
 			_, errQueue := kafka.OpenQueue(queuetest.Within(t, 8*time.Second), o)
@@ -57,6 +59,7 @@ func TestOpeningSaysWhatIsWrong(t *testing.T) {
 
 // A topic of the same name is another: it begins with offset 0 as well.
 func TestAReplacedTopicIsReadFromItsBeginning(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)
@@ -89,6 +92,7 @@ func TestAReplacedTopicIsReadFromItsBeginning(t *testing.T) {
 
 // The log has been cut, as after an election of a broker that lacked records.
 func TestAPositionBehindTheEnd(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)
@@ -100,6 +104,7 @@ func TestAPositionBehindTheEnd(t *testing.T) {
 
 // What is removed under a reader that is slow is lost as well.
 func TestLostWhileReading(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)
@@ -145,6 +150,7 @@ func TestLostWhileReading(t *testing.T) {
 }
 
 func TestExamine(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 2
 	p := openProducer(t, o)
@@ -191,6 +197,7 @@ func TestExamine(t *testing.T) {
 
 // The topic takes only short batches: the records are not too long, the topic is wrong.
 func TestATopicThatTakesLittle(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	p := openProducer(t, o)
 	value := "2000"
@@ -207,6 +214,7 @@ func TestATopicThatTakesLittle(t *testing.T) {
 
 // The group's offsets are for tools that show the lag.
 func TestTheGroupIsTold(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)

@@ -59,6 +59,7 @@ func openQueue(t testing.TB, o kafka.Options) *kafka.Queue {
 }
 
 func TestQueue(t *testing.T) {
+	t.Parallel()
 	queuetest.Run(t, func(t *testing.T) queuetest.Fixture {
 		o := optionsOf(t)
 		o.Partitions = 1
@@ -67,6 +68,7 @@ func TestQueue(t *testing.T) {
 }
 
 func TestBroker(t *testing.T) {
+	t.Parallel()
 	queuetest.RunBroker(t, func(t *testing.T, s queuetest.Setup) queuetest.Broker {
 		o := optionsOf(t)
 		o.Partitions, o.RetentionBytes = s.Partitions, s.RetentionBytes

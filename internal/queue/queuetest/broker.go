@@ -40,7 +40,10 @@ func RunBroker(t *testing.T, open func(t *testing.T, s Setup) Broker) {
 		"what retention has removed is lost":            lost,
 		"Send after Close":                              sendClosed,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, open) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of the time they wait for each other's silence to be noticed
+			test(t, open)
+		})
 	}
 }
 

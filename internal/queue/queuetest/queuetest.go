@@ -50,7 +50,10 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"records keep every byte, the empty too":  bytesKept,
 		"uncommitted records are delivered again": again,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // with a broker they mostly wait
+			test(t, open(t))
+		})
 	}
 }
 

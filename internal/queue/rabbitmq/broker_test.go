@@ -33,6 +33,7 @@ func channel(t testing.TB, o rabbitmq.Options) *amqp.Channel {
 }
 
 func TestOpeningSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	with := func(change func(u *url.URL)) string {
 		u, err := url.Parse(o.URLs[0])
@@ -56,6 +57,7 @@ func TestOpeningSaysWhatIsWrong(t *testing.T) {
 		"not AMQP":           {"http://guest:secret-word@host/", affiliate.Invalid, []string{"of host cannot be read"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := o
 			o.URLs = []string{c.url}
 			_, errQueue := rabbitmq.OpenQueue(queuetest.Within(t, 10*time.Second), o)
@@ -89,12 +91,14 @@ func tlsPort(t *testing.T) string {
 }
 
 func TestTheNodesAreTriedInTurn(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.URLs = append([]string{"amqp://guest:guest@127.0.0.1:1/"}, o.URLs...)
 	openProducer(t, o)
 }
 
 func TestANameThatIsTaken(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	if _, err := channel(t, o).QueueDeclare(o.Name, true, false, false, false, nil); err != nil {
 		t.Fatal(err)
@@ -106,6 +110,7 @@ func TestANameThatIsTaken(t *testing.T) {
 }
 
 func TestReadingGoesOnWithinAParcel(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)
@@ -123,6 +128,7 @@ func TestReadingGoesOnWithinAParcel(t *testing.T) {
 
 // A stream that was deleted and made again begins with offset 0 as well.
 func TestAReplacedStreamIsReadFromItsBeginning(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p := openProducer(t, o)
@@ -144,6 +150,7 @@ func TestAReplacedStreamIsReadFromItsBeginning(t *testing.T) {
 }
 
 func TestAPartitionThatIsGone(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 3
 	p, q := openProducer(t, o), openQueue(t, o)
@@ -166,6 +173,7 @@ func TestAPartitionThatIsGone(t *testing.T) {
 }
 
 func TestExamine(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 2
 	p := openProducer(t, o)
@@ -197,6 +205,7 @@ func TestExamine(t *testing.T) {
 
 // Far more than the broker sends ahead: the rest is estimated.
 func TestLagOfWhatHasNotCome(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)
@@ -212,6 +221,7 @@ func TestLagOfWhatHasNotCome(t *testing.T) {
 
 // Two that make the topic at the same time agree on it.
 func TestMadeByManyAtOnce(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	sources := make(chan []string)
 	for i := range 6 {
@@ -250,6 +260,7 @@ func TestMadeByManyAtOnce(t *testing.T) {
 
 // With an end of its own, Send waits no longer than the options say.
 func TestSendHasAnEnd(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.SendTimeout = time.Second
 	reachable := true

@@ -55,6 +55,7 @@ func openQueue(t testing.TB, o rabbitmq.Options) *rabbitmq.Queue {
 }
 
 func TestQueue(t *testing.T) {
+	t.Parallel()
 	queuetest.Run(t, func(t *testing.T) queuetest.Fixture {
 		o := optionsOf(t)
 		o.Partitions = 1
@@ -63,6 +64,7 @@ func TestQueue(t *testing.T) {
 }
 
 func TestBroker(t *testing.T) {
+	t.Parallel()
 	queuetest.RunBroker(t, func(t *testing.T, s queuetest.Setup) queuetest.Broker {
 		o := optionsOf(t)
 		o.Partitions = s.Partitions
