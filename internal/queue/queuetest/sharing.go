@@ -45,7 +45,7 @@ func share(t *testing.T, open func(*testing.T, Setup) Broker) {
 	b := open(t, Setup{Partitions: 6})
 	p := b.producer(t, &Link{})
 	v := newVault()
-	v.storing = 700 * time.Millisecond
+	v.storing = 1500 * time.Millisecond // longer than a broker takes to move a source
 	sent, enough := 0, make(chan struct{})
 	var sender sync.WaitGroup
 	sender.Go(func() {
@@ -58,7 +58,7 @@ func share(t *testing.T, open func(*testing.T, Setup) Broker) {
 			select {
 			case <-enough:
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(50 * time.Millisecond):
 			}
 		}
 	})
