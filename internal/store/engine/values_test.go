@@ -12,6 +12,7 @@ func TestTexts(t *testing.T) {
 	for _, c := range []struct{ name, got, want string }{
 		{"the end of a prefix", engine.PrefixEnd("partner/"), "partner0"},
 		{"the end of one with the highest byte", engine.PrefixEnd("a\xff\xff"), "b"},
+		{"the end of one with the highest but one", engine.PrefixEnd("a\xfe"), "a\xff"},
 		{"no end of the highest bytes", engine.PrefixEnd("\xff\xff"), ""},
 		{"no end of everything", engine.PrefixEnd(""), ""},
 		{"a short text", engine.Cut("short", 5), "short"},
