@@ -252,12 +252,11 @@ func (a *App) neighboursCondition() condition {
 
 func (a *App) officeCondition() condition {
 	c := condition{name: alarmOffice, remedy: "do what it says; it is tried again every half minute at the latest"}
-	if trouble := a.office.trouble.Load(); trouble != nil {
-		c.raised = true
-		c.what = "links cannot be managed and clicks not reported, visitors are served from the saved table: " + *trouble
-		if !a.hasOffice() {
-			c.what = "clicks are not brought into the reports: " + *trouble
-		}
+	switch office, reports := a.office.fault(), a.reports.fault(); {
+	case office != "":
+		c.raised, c.what = true, "links cannot be managed and clicks not reported, visitors are served from the saved table: "+office
+	case reports != "":
+		c.raised, c.what = true, "clicks are not brought into the reports: "+reports
 	}
 	return c
 }

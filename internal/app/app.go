@@ -61,18 +61,15 @@ type App struct {
 	seal       keySeal     // of what nodes share; nil without a secret
 	keysShared atomic.Bool // the cookie keys are those of all nodes, as far as is known
 
-	ops      operations
-	office   officeDoor
-	mailbox  *mailbox
-	intake   *intake  // nil without a back office
-	pipeline *reports // in the role of config.Pipeline
-	reports  atomic.Pointer[reports]
+	ops     operations
+	office  part[office]
+	mailbox *mailbox
+	intake  *intake       // nil without a back office
+	reports part[reports] // the office's, or alone
 
-	shipping          atomic.Pointer[shipping]
-	shippingTrouble   atomic.Pointer[string] // why it cannot be opened
-	neighbours        atomic.Pointer[neighbours]
-	neighboursTrouble atomic.Pointer[string]
-	findings          atomic.Pointer[[]affiliate.Finding] // of the servers under the rooms
+	shipping   part[shipping]
+	neighbours part[neighbours]
+	findings   atomic.Pointer[[]affiliate.Finding] // of the servers under the rooms
 
 	background context.Context // of what runs by itself
 	end        context.CancelFunc
@@ -126,10 +123,13 @@ func Build(ctx context.Context, cfg config.Config, o Options) (_ *App, err error
 	if !o.Offline {
 		return a, nil
 	}
-	if err := a.openOffice(ctx); err != nil {
+	office, err := a.openOffice(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if c := a.office.get().reports.collector; c != nil {
+	a.office.begin(office)
+	a.runOffice(office)
+	if c := office.reports.collector; c != nil {
 		return a, c.Drain(ctx)
 	}
 	return a, nil
@@ -169,7 +169,7 @@ func (a *App) Run(ctx context.Context) error {
 	go func() {
 		defer close(officeDone)
 		if a.hasOffice() || a.collects() {
-			if err := a.keepOpening(officeContext); err != nil {
+			if err := a.open(officeContext); err != nil {
 				l.failed <- err
 			}
 		}
@@ -210,12 +210,12 @@ func (a *App) stop(l *listeners) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	err := l.shutdown(ctx)
-	if r := a.reports.Load(); r != nil && r.collector != nil && !a.config.HasBroker() {
+	if r := a.reports.get(); r != nil && r.collector != nil && !a.config.HasBroker() {
 		if drained := r.collector.Drain(ctx); drained != nil {
 			err = errors.Join(err, fmt.Errorf("the last clicks did not reach the reports within %s; they are safe in the journal and follow at the next start: %w", timeout, drained))
 		}
 	}
-	if s := a.shipping.Load(); s != nil {
+	if s := a.shipping.get(); s != nil {
 		if drained := s.shipper.Drain(ctx); drained != nil {
 			err = errors.Join(err, fmt.Errorf("the last clicks did not reach the broker within %s; they are safe in the journal and follow at the next start: %w", timeout, drained))
 		}
@@ -229,15 +229,16 @@ func (a *App) Close() error {
 	var errs []error
 	a.end()
 	a.running.Wait()
-	if s := a.shipping.Swap(nil); s != nil {
+	if s := a.shipping.end(); s != nil {
 		errs = append(errs, s.close())
 	}
-	errs = append(errs, a.office.close())
-	if a.pipeline != nil {
-		errs = append(errs, a.pipeline.close())
-		a.pipeline = nil
+	reports := a.reports.end()
+	if o := a.office.end(); o != nil {
+		errs = append(errs, o.close()) // its reports too
+	} else if reports != nil {
+		errs = append(errs, reports.close())
 	}
-	if n := a.neighbours.Swap(nil); n != nil {
+	if n := a.neighbours.end(); n != nil {
 		errs = append(errs, n.distribution.Close())
 	}
 	if a.plane != nil {

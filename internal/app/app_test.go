@@ -241,7 +241,7 @@ func TestVisitorsAreServedWithoutTheStore(t *testing.T) {
 			if got := w.Header().Get("Location"); got != "https://shop.example/a" {
 				t.Errorf("sent to %q with status %d", got, w.Code)
 			}
-			waitFor(t, func() bool { return a.office.trouble.Load() != nil })
+			waitFor(t, func() bool { return a.office.fault() != "" })
 			w = httptest.NewRecorder()
 			a.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/links", nil))
 			if w.Code != 503 || !strings.Contains(w.Body.String(), "store") {

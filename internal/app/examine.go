@@ -65,16 +65,16 @@ func (a *App) openEngines() (all []any) {
 	if o := a.office.get(); o != nil {
 		all = append(all, o.store)
 	}
-	if r := a.reports.Load(); r != nil {
+	if r := a.reports.get(); r != nil {
 		all = append(all, r.analytics)
 		if r.queue != nil {
 			all = append(all, r.queue)
 		}
 	}
-	if s := a.shipping.Load(); s != nil && !a.collects() { // else the reader has the same to say
+	if s := a.shipping.get(); s != nil && !a.collects() { // else the reader has the same to say
 		all = append(all, s.producer)
 	}
-	if n := a.neighbours.Load(); n != nil {
+	if n := a.neighbours.get(); n != nil {
 		all = append(all, n.distribution)
 	}
 	return all
@@ -113,7 +113,7 @@ func (a *App) clusterStatus(s *statusReport) {
 			s.warn(f.Problem, "", f.Mend)
 		}
 	}
-	if n := a.neighbours.Load(); n != nil {
+	if n := a.neighbours.get(); n != nil {
 		nodes := n.others()
 		for _, x := range nodes {
 			s.Nodes = append(s.Nodes, api.NodeStatus{Name: x.Name, Number: x.Number, Role: x.Role, Version: x.Version, Address: x.Address, TableSeq: x.Seq,
@@ -138,7 +138,7 @@ func (a *App) ownLag() time.Duration {
 // clicksLate is how far the process that is most behind is: what it has, the reports lack.
 func (a *App) clicksLate() time.Duration {
 	lag := a.ownLag()
-	if n := a.neighbours.Load(); n != nil {
+	if n := a.neighbours.get(); n != nil {
 		for _, x := range n.others() {
 			lag = max(lag, time.Duration(x.LagMillis)*time.Millisecond)
 		}

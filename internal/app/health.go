@@ -47,7 +47,6 @@ type readiness struct {
 // table may be behind it; when it cannot be opened, the saved table serves.
 func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	r := readiness{Links: a.plane.tables.Current().Links()}
-	trouble := a.office.trouble.Load()
 	switch {
 	case a.followsLinks():
 		r.OK, r.Office = true, "none"
@@ -57,15 +56,15 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 			r.OK, r.Reason = false, "the keys of visitors' cookies have not arrived yet"
 		}
 	case !a.hasOffice():
-		if r.OK, r.Office = a.reports.Load() != nil, "none"; !r.OK {
+		if r.OK, r.Office = a.reports.get() != nil, "none"; !r.OK {
 			r.Reason = "the way from the broker to the reports is not open yet"
 		}
 	case a.office.get() != nil:
 		r.OK, r.Office = true, "open"
-	case trouble == nil:
+	case a.office.fault() == "":
 		r.Office = "starting"
 	default:
-		r.OK, r.Office, r.Reason = r.Links > 0, "closed", *trouble
+		r.OK, r.Office, r.Reason = r.Links > 0, "closed", a.office.fault()
 	}
 	status := http.StatusOK
 	if !r.OK {

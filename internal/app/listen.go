@@ -303,8 +303,8 @@ func (a *App) officeHandler() http.Handler {
 			return
 		}
 		detail := "Sluice is starting; try again in a moment"
-		if t := a.office.trouble.Load(); t != nil {
-			detail = *t
+		if fault := a.office.fault(); fault != "" {
+			detail = fault
 		}
 		if !a.hasOffice() {
 			detail = fmt.Sprintf("this process has no back office (role: %s); links and reports need one with the role %s on this data folder, or %s on another node", a.config.Role, config.All, config.Control)

@@ -98,7 +98,7 @@ func (a *App) laneReading(l *laneStats) metrics.Lane {
 const catalogPatience = time.Second
 
 func (a *App) officeReading() *metrics.Office {
-	m := &metrics.Office{Open: a.office.get() != nil || a.reports.Load() != nil}
+	m := &metrics.Office{Open: a.office.get() != nil || a.reports.get() != nil}
 	if o := a.office.get(); o != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), catalogPatience)
 		defer cancel()
@@ -116,7 +116,7 @@ func (a *App) officeReading() *metrics.Office {
 }
 
 func (a *App) linksReading() *metrics.Links {
-	n := a.neighbours.Load()
+	n := a.neighbours.get()
 	if n == nil {
 		return nil
 	}

@@ -41,20 +41,10 @@ const announceEvery = 2 * time.Second
 // keepNeighbours connects to the distribution, however long that takes, and shares until the
 // context ends.
 func (a *App) keepNeighbours(ctx context.Context) {
-	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, 10*time.Second) {
-		n, err := a.openNeighbours(ctx)
-		if err == nil {
-			a.neighbours.Store(n)
-			a.neighboursTrouble.Store(nil)
-			a.share(ctx, n)
-			return
-		}
-		if ctx.Err() == nil {
-			text := err.Error()
-			a.neighboursTrouble.Store(&text)
-			a.options.Logger.Error("other nodes cannot be reached; visitors are served from the table as it is", "reason", err, "next try in", wait)
-		}
-		sleep(ctx, wait)
+	n, _ := a.neighbours.keepOpening(ctx, trial{most: 10 * time.Second, logger: a.options.Logger,
+		without: "other nodes cannot be reached; visitors are served from the table as it is"}, a.openNeighbours)
+	if n != nil {
+		a.share(ctx, n)
 	}
 }
 
@@ -195,7 +185,7 @@ func awaitEpoch(ctx context.Context, s store.Store, now replication.Identity) {
 
 // linksChanged lets what has changed be sent.
 func (a *App) linksChanged() {
-	if n := a.neighbours.Load(); n != nil {
+	if n := a.neighbours.get(); n != nil {
 		if s := n.sender.Load(); s != nil {
 			s.Poke()
 		}
@@ -308,10 +298,10 @@ func (f identityFile) save(id replication.Identity) error {
 
 // neighboursFault says why links do not travel, "" when they do.
 func (a *App) neighboursFault() string {
-	if t := a.neighboursTrouble.Load(); t != nil {
-		return *t
+	if fault := a.neighbours.fault(); fault != "" {
+		return fault
 	}
-	n := a.neighbours.Load()
+	n := a.neighbours.get()
 	switch {
 	case n == nil:
 		return ""

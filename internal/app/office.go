@@ -12,7 +12,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/account"
@@ -40,24 +39,8 @@ type office struct {
 	handler   http.Handler
 }
 
-// officeDoor is the office once it is open, or why it is not.
-type officeDoor struct {
-	open    atomic.Pointer[office]
-	trouble atomic.Pointer[string]
-}
-
-func (d *officeDoor) get() *office { return d.open.Load() }
-
-func (d *officeDoor) close() error {
-	o := d.open.Swap(nil)
-	if o == nil {
-		return nil
-	}
-	return o.close()
-}
-
-// openOffice opens everything, or nothing, and begins what runs by itself.
-func (a *App) openOffice(ctx context.Context) (err error) {
+// openOffice opens everything, or nothing.
+func (a *App) openOffice(ctx context.Context) (_ *office, err error) {
 	o := &office{publisher: &publisher{tables: a.plane.tables, logger: a.options.Logger, shared: a.config.IsShared(),
 		poke: make(chan struct{}, 1), done: a.linksChanged}}
 	defer func() {
@@ -67,18 +50,18 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 	}()
 	// What is imported stands here for a while, wherever the store is.
 	if err := os.MkdirAll(a.folder.at("store"), 0o700); err != nil {
-		return a.folder.unwritable(err)
+		return nil, a.folder.unwritable(err)
 	}
 	if err := a.openControl(ctx, o); err != nil {
-		return err
+		return nil, err
 	}
 	if o.reports, err = a.openReports(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	a.openBooks(o)
 	o.caps = clickcap.New(clickcap.Options{Links: o.catalog, Reports: o.reports.analytics, Lag: a.clicksLate, Now: a.options.Now, Logger: a.options.Logger})
 	if err := a.openSeals(ctx, o); err != nil {
-		return err
+		return nil, err
 	}
 	a.openCourier(o)
 	o.handler = api.New(api.Options{
@@ -87,16 +70,13 @@ func (a *App) openOffice(ctx context.Context) (err error) {
 		ImportBytesMax: int64(a.config.Limits.ImportBytes),
 		Now:            a.options.Now, Logger: a.options.Logger, Version: a.options.Version,
 	})
-	a.office.open.Store(o)
-	a.reports.Store(o.reports)
-	a.office.trouble.Store(nil)
-	a.runOffice(o)
-	return nil
+	return o, nil
 }
 
 // runOffice does what goes on by itself. What one process does for all that share the store is
 // done by whoever holds the lease.
 func (a *App) runOffice(o *office) {
+	a.reports.begin(o.reports)
 	a.running.Go(func() { o.reports.run(a.background) })
 	chores := func(ctx context.Context) {
 		var all sync.WaitGroup
@@ -160,40 +140,29 @@ func (a *App) setAside(p queue.Poison) error {
 	return errors.Join(err, f.Close())
 }
 
-// keepOpening tries until the office, or in the role of config.Pipeline the reports, are open or
-// the context ends. While the table has no links and everything is on this machine, there is
-// nobody to serve and nothing to wait for meanwhile: then the first failure is final.
-func (a *App) keepOpening(ctx context.Context) error {
-	open, what := a.openOffice, "links cannot be managed and clicks not reported for now; visitors are served from the saved table and recorded"
-	if !a.hasOffice() {
-		open, what = a.openPipeline, "clicks are not brought into the reports for now; the broker keeps them"
-	}
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		err := open(ctx)
-		if err == nil || ctx.Err() != nil {
-			return nil
+// open opens the office, or in the role of config.Pipeline the reports, and begins what runs by
+// itself. It tries until the context ends. While the table has no links and everything is on this
+// machine, there is nobody to serve and nothing to wait for meanwhile: then the first failure is
+// final.
+func (a *App) open(ctx context.Context) error {
+	t := trial{most: 30 * time.Second, logger: a.options.Logger,
+		without: "links cannot be managed and clicks not reported for now; visitors are served from the saved table and recorded",
+		final: func() bool {
+			return a.plane.tables.Current().Links() == 0 && !a.config.HasBroker() && !a.config.IsShared()
+		}}
+	if a.hasOffice() {
+		o, err := a.office.keepOpening(ctx, t, a.openOffice)
+		if o != nil {
+			a.runOffice(o)
 		}
-		if a.plane.tables.Current().Links() == 0 && !a.config.HasBroker() && !a.config.IsShared() {
-			return err
-		}
-		text := err.Error()
-		a.office.trouble.Store(&text)
-		a.options.Logger.Error(what, "reason", err, "next try in", wait)
-		sleep(ctx, wait)
-	}
-}
-
-// openPipeline collects without an office.
-func (a *App) openPipeline(ctx context.Context) error {
-	r, err := a.openReports(ctx)
-	if err != nil {
 		return err
 	}
-	a.pipeline = r
-	a.reports.Store(r)
-	a.office.trouble.Store(nil)
-	a.running.Go(func() { r.run(a.background) })
-	return nil
+	t.without = "clicks are not brought into the reports for now; the broker keeps them"
+	r, err := a.reports.keepOpening(ctx, t, a.openReports)
+	if r != nil {
+		a.running.Go(func() { r.run(a.background) })
+	}
+	return err
 }
 
 func (o *office) close() error {

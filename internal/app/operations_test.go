@@ -255,8 +255,8 @@ func TestOperationsWithoutTheOffice(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	tried := make(chan error, 1)
-	go func() { tried <- a.keepOpening(ctx) }()
-	waitFor(t, func() bool { return a.office.trouble.Load() != nil })
+	go func() { tried <- a.open(ctx) }()
+	waitFor(t, func() bool { return a.office.fault() != "" })
 	if code, text := ask(t, http.DefaultClient, admin+"/readyz", nil); code != 200 || !strings.Contains(text, `"office":"closed"`) || !strings.Contains(text, "store") {
 		t.Errorf("/readyz: %d %s", code, text)
 	}

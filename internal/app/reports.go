@@ -99,7 +99,7 @@ func (r *reports) close() error {
 
 // collected says how far the collector of this process is; false when there is none.
 func (a *App) collected() (pipeline.Stats, bool) {
-	if r := a.reports.Load(); r != nil && r.collector != nil {
+	if r := a.reports.get(); r != nil && r.collector != nil {
 		return r.collector.Stats(), true
 	}
 	return pipeline.Stats{}, false

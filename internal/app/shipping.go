@@ -28,20 +28,10 @@ func (a *App) ships() bool { return a.answersVisitors() && a.config.HasBroker() 
 // keepShipping opens the way to the broker, however long that takes, and sends until the
 // context ends.
 func (a *App) keepShipping(ctx context.Context) {
-	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, 30*time.Second) {
-		s, err := a.openShipping(ctx)
-		if err == nil {
-			a.shipping.Store(s)
-			a.shippingTrouble.Store(nil)
-			s.shipper.Run(ctx)
-			return
-		}
-		if ctx.Err() == nil {
-			text := err.Error()
-			a.shippingTrouble.Store(&text)
-			a.options.Logger.Error("clicks cannot be sent to the broker; they wait in the journal", "reason", err, "next try in", wait)
-		}
-		sleep(ctx, wait)
+	s, _ := a.shipping.keepOpening(ctx, trial{most: 30 * time.Second, logger: a.options.Logger,
+		without: "clicks cannot be sent to the broker; they wait in the journal"}, a.openShipping)
+	if s != nil {
+		s.shipper.Run(ctx)
 	}
 }
 
@@ -80,7 +70,7 @@ func (s *shipping) close() error {
 
 // shipped says how far the shipper is; false when there is none, or not yet.
 func (a *App) shipped() (pipeline.ShipperStats, bool) {
-	if s := a.shipping.Load(); s != nil {
+	if s := a.shipping.get(); s != nil {
 		return s.shipper.Stats(), true
 	}
 	return pipeline.ShipperStats{}, false
@@ -88,8 +78,8 @@ func (a *App) shipped() (pipeline.ShipperStats, bool) {
 
 // shippingFault says why clicks do not reach the broker, "" when they do.
 func (a *App) shippingFault() string {
-	if t := a.shippingTrouble.Load(); t != nil {
-		return *t
+	if fault := a.shipping.fault(); fault != "" {
+		return fault
 	}
 	s, _ := a.shipped()
 	return s.Trouble

@@ -89,7 +89,7 @@ func (a *App) officeStatus(ctx context.Context, s *statusReport) {
 			s.warn(w, "", "visitors are served meanwhile, and what is too much is counted: sluice link show LINK; see docs/caps.md")
 		}
 	}
-	if r := a.reports.Load(); r != nil {
+	if r := a.reports.get(); r != nil {
 		if stats, err := r.analytics.Stats(ctx); err == nil {
 			s.Analytics = &stats
 		}

@@ -57,7 +57,7 @@ type Links interface {
 	// steps between, or a snapshot, must come first.
 	Append(ctx context.Context, epoch int64, step Step) error
 	// Steps returns the steps with To above after, in order, StepsMax at most. It waits for
-	// one no longer than wait; nil after that.
+	// one no longer than wait; nil after that. When ctx ends, it ends within seconds.
 	Steps(ctx context.Context, epoch, after int64, wait time.Duration) ([]Step, error)
 	// PutSnapshot stores a snapshot, read from r, beside those of other formats and in the
 	// place of an older one of its own. When the log has not come as far as its Seq,

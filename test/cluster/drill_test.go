@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +24,7 @@ import (
 	"github.com/sluicehq/sluice/internal/store"
 	"github.com/sluicehq/sluice/internal/store/postgres"
 	"github.com/sluicehq/sluice/internal/testkit"
+	"github.com/sluicehq/sluice/test/crowd"
 	"github.com/sluicehq/sluice/test/load"
 )
 
@@ -43,7 +41,6 @@ type rig struct {
 	orders   atomic.Int64
 	taken    map[string]bool // orders that were acknowledged
 	mu       sync.Mutex
-	visitors string // the crowd's program
 	edits    atomic.Int64
 	seed     uint64
 }
@@ -65,10 +62,7 @@ func newRig(t *testing.T, o Options, rate int) *rig {
 	if o.Dir, err = os.MkdirTemp("", "sluice-drills-"); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{T: t, rate: rate, taken: map[string]bool{}, visitors: filepath.Join(t.TempDir(), "visitors")}
-	if out, err := exec.Command("go", "build", "-o", r.visitors, "github.com/sluicehq/sluice/test/load/visitors").CombinedOutput(); err != nil {
-		t.Fatalf("the visitors do not build: %v\n%s", err, out)
-	}
+	r := &rig{T: t, rate: rate, taken: map[string]bool{}}
 	r.Cluster, err = Start(t.Context(), o)
 	t.Cleanup(func() {
 		if err := r.Stop(); err != nil {
@@ -110,11 +104,7 @@ func (r *rig) api(method, path string, body, into any) {
 // furnish makes links to click and a program to earn from.
 func (r *rig) furnish() {
 	r.Helper()
-	b := []byte("slug,url\n")
-	for n := range links {
-		b = fmt.Appendf(b, "%s,%s\n", load.Slug(n), load.Target(n))
-	}
-	err := r.office().Stream(r.Context(), http.MethodPost, "/api/v1/links/import?format=csv", bytes.NewReader(b), "text/csv", func(r io.Reader) error {
+	err := r.office().Stream(r.Context(), http.MethodPost, "/api/v1/links/import?format=csv", bytes.NewReader(load.AppendCSV(nil, links)), "text/csv", func(r io.Reader) error {
 		_, err := io.Copy(io.Discard, r)
 		return err
 	})
@@ -186,7 +176,7 @@ type outcome struct {
 func (r *rig) run(d drill) outcome {
 	r.Helper()
 	out := outcome{drill: d.name}
-	crowd := r.arrive()
+	visitors := r.arrive()
 	ctx, leave := context.WithCancel(r.Context())
 	var others sync.WaitGroup
 	before := r.orders.Load()
@@ -206,7 +196,7 @@ func (r *rig) run(d drill) outcome {
 	}
 	time.Sleep(2 * time.Second)
 	var given load.IDs
-	out.visits, given = crowd.leave(r.T)
+	out.visits, given = visitors.Leave(r.T)
 	leave()
 	others.Wait()
 	out.orders = r.orders.Load() - before
@@ -238,55 +228,10 @@ func (r *rig) account(o *outcome) {
 	r.books(o.drill)
 }
 
-// crowd is visitors in a process of their own.
-type crowd struct {
-	cmd    *exec.Cmd
-	input  io.WriteCloser
-	ids    string
-	answer bytes.Buffer
-	said   bytes.Buffer
-}
-
-func (r *rig) arrive() *crowd {
+func (r *rig) arrive() *crowd.Crowd {
 	r.Helper()
 	r.seed++
-	c := &crowd{ids: filepath.Join(r.TempDir(), "ids-"+strconv.FormatUint(r.seed, 10))}
-	c.cmd = exec.Command(r.visitors, "-follow", "-address", r.Visitors(), "-links", strconv.Itoa(links), "-rate", strconv.Itoa(r.rate), "-connections", "32",
-		"-seed", strconv.FormatUint(r.seed, 10), "-returning", "0.3", "-remember", c.ids)
-	c.cmd.Stdout, c.cmd.Stderr = &c.answer, &c.said
-	var err error
-	if c.input, err = c.cmd.StdinPipe(); err != nil {
-		r.Fatal(err)
-	}
-	if err := c.cmd.Start(); err != nil {
-		r.Fatal(err)
-	}
-	r.Cleanup(func() { _ = c.cmd.Process.Kill() })
-	return c
-}
-
-func (c *crowd) leave(t *testing.T) (v load.Result, given load.IDs) {
-	t.Helper()
-	if err := c.input.Close(); err != nil {
-		t.Fatal(err)
-	}
-	stuck := time.AfterFunc(time.Minute, func() { _ = c.cmd.Process.Kill() })
-	defer stuck.Stop()
-	if err := c.cmd.Wait(); err != nil {
-		t.Fatalf("the visitors: %v\n%s", err, &c.said)
-	}
-	if err := json.Unmarshal(c.answer.Bytes(), &v); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open(c.ids)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	if given, err = load.ReadIDs(f); err != nil {
-		t.Fatal(err)
-	}
-	return v, given
+	return crowd.Arrive(r.T, r.Visitors(), links, r.rate, r.seed, "-connections", "32")
 }
 
 var clickID = regexp.MustCompile(`click_id=([0-9a-z]{24})`)
@@ -393,29 +338,9 @@ func (r *rig) drained() bool {
 
 // reported are the ids of all clicks in the reports, those of orders included.
 func (r *rig) reported() (ids load.IDs, err error) {
-	err = r.office().Stream(r.Context(), http.MethodGet, "/api/v1/clicks/export?format=csv", nil, "", func(body io.Reader) error {
-		rows := csv.NewReader(body)
-		rows.ReuseRecord = true
-		names, err := rows.Read()
-		if err != nil {
-			return err
-		}
-		column := slices.IndexFunc(names, func(name string) bool { return name == "id" || name == "click_id" })
-		if column < 0 {
-			return fmt.Errorf("no id among the columns %q", names)
-		}
-		for {
-			row, err := rows.Read()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if err := ids.Add([]byte(row[column])); err != nil {
-				return err
-			}
-		}
+	err = r.office().Stream(r.Context(), http.MethodGet, "/api/v1/clicks/export?format=csv", nil, "", func(body io.Reader) (err error) {
+		ids, err = load.ReadExport(body)
+		return err
 	})
 	return ids, err
 }

@@ -6,19 +6,17 @@ package crash
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/testkit"
+	"github.com/sluicehq/sluice/test/crowd"
 	"github.com/sluicehq/sluice/test/load"
 )
 
@@ -108,19 +106,19 @@ func killed(t *testing.T, data string, rounds, rate int, start func(testing.TB, 
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	server := start(t, data)
-	c := arrive(t, server.Links, links, rate, seed)
+	c := crowd.Arrive(t, server.Links, links, rate, seed, "-renew", "5000")
 	up := time.Duration(0) // the time in which the server could be reached
 	for n := range rounds {
 		if n > 0 {
 			server = start(t, data)
-			c.follow(t, server.Links)
+			c.Follow(t, server.Links)
 		}
 		began := time.Now()
 		time.Sleep(time.Duration(200+random.IntN(600)) * time.Millisecond)
 		server.Kill()
 		up += time.Since(began)
 	}
-	r, given := c.leave(t)
+	r, given := c.Leave(t)
 	t.Logf("%d kills in %.1f s of service: %d visits, %d answered (%.0f/s while it was up), %d broken off by the kills",
 		rounds, up.Seconds(), r.Sent, r.Answered, float64(r.Answered)/up.Seconds(), r.Broken)
 	if r.Answered == 0 {
@@ -165,29 +163,9 @@ func journaled(t *testing.T, data string) (ids load.IDs) {
 // exported reads the ids of all clicks in the reports.
 func exported(t *testing.T, s *testkit.Server) (ids load.IDs) {
 	t.Helper()
-	s.Stream(t, "/api/v1/clicks/export?format=csv", func(body io.Reader) error {
-		rows := csv.NewReader(body)
-		rows.ReuseRecord = true
-		names, err := rows.Read()
-		if err != nil {
-			return err
-		}
-		column := slices.IndexFunc(names, func(name string) bool { return name == "id" || name == "click_id" })
-		if column < 0 {
-			return fmt.Errorf("no id among the columns %q", names)
-		}
-		for {
-			row, err := rows.Read()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if err := ids.Add([]byte(row[column])); err != nil {
-				return err
-			}
-		}
+	s.Stream(t, "/api/v1/clicks/export?format=csv", func(body io.Reader) (err error) {
+		ids, err = load.ReadExport(body)
+		return err
 	})
 	return ids
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/testkit"
+	"github.com/sluicehq/sluice/test/crowd"
 	"github.com/sluicehq/sluice/test/load"
 )
 
@@ -17,7 +18,7 @@ func TestReplacedUnderLoad(t *testing.T) {
 	data := t.TempDir()
 	testkit.Must(t, "link", "import", portfolio(t, links), "--data", data)
 	server := testkit.StartServer(t, data)
-	c := arrive(t, server.Links, links, clicksPerSecondReplaced, 1)
+	c := crowd.Arrive(t, server.Links, links, clicksPerSecondReplaced, 1, "-renew", "5000")
 	const replacements = 3
 	for range replacements {
 		time.Sleep(500 * time.Millisecond)
@@ -31,7 +32,7 @@ func TestReplacedUnderLoad(t *testing.T) {
 		server = next
 	}
 	time.Sleep(300 * time.Millisecond)
-	r, given := c.leave(t)
+	r, given := c.Leave(t)
 	t.Logf("%d replacements, %d visits", replacements, r.Sent)
 	if r.Broken+r.Refused+r.Wrong+r.NotConnected > 0 || r.Answered == 0 {
 		t.Errorf("requests failed: %s", &r)

@@ -3,6 +3,8 @@ package load
 import (
 	"bufio"
 	"bytes"
+	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -33,6 +35,32 @@ func (ids *IDs) Add(id []byte) error {
 	copy(c[:], id)
 	*ids = append(*ids, c)
 	return nil
+}
+
+// ReadExport reads the ids of all clicks of an export in CSV.
+func ReadExport(r io.Reader) (ids IDs, err error) {
+	rows := csv.NewReader(r)
+	rows.ReuseRecord = true
+	names, err := rows.Read()
+	if err != nil {
+		return nil, err
+	}
+	column := slices.IndexFunc(names, func(name string) bool { return name == "id" || name == "click_id" })
+	if column < 0 {
+		return nil, fmt.Errorf("no id among the columns %q", names)
+	}
+	for {
+		row, err := rows.Read()
+		if errors.Is(err, io.EOF) {
+			return ids, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := ids.Add([]byte(row[column])); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // Comparison of what visitors were given with what was kept.

@@ -35,6 +35,16 @@ func Target(n int) string {
 	return string(AppendTarget(nil, n, "{click_id}"))
 }
 
+// AppendCSV appends the first links as a file for an import.
+func AppendCSV(b []byte, links int) []byte {
+	b = append(b, "slug,url\n"...)
+	for n := range links {
+		b = AppendSlug(b, n)
+		b = append(append(append(b, ','), Target(n)...), '\n')
+	}
+	return b
+}
+
 // AppendTarget appends where a link leads, with an id in its place.
 func AppendTarget(b []byte, n int, id string) []byte {
 	b = append(appendHead(b, n), id...)

@@ -248,13 +248,14 @@ func endsWithContext(t *testing.T, f Fixture) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { _, err := f.Distribution.Steps(ctx, 1, 0, time.Minute); ended <- err }()
+	time.Sleep(50 * time.Millisecond) // it waits by now
 	cancel()
 	select {
 	case err := <-ended:
 		if err == nil {
 			t.Fatal("no error")
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(10 * time.Second):
 		t.Fatal("waiting outlived its context")
 	}
 }

@@ -105,9 +105,26 @@ func (r *Redis) Append(ctx context.Context, epoch int64, s distribution.Step) er
 	return nil
 }
 
+// blockMax is how long Redis is let wait at a time. The client does not end a command under way
+// with its context, so a stop takes as long.
+const blockMax = time.Second
+
 // Steps is distribution.Links's.
 func (r *Redis) Steps(ctx context.Context, epoch, after int64, wait time.Duration) ([]distribution.Step, error) {
-	block := max(wait, time.Millisecond) // 0 would wait for ever
+	for until := time.Now().Add(wait); ; {
+		left := time.Until(until)
+		steps, err := r.stepsWithin(ctx, epoch, after, min(max(left, time.Millisecond), blockMax))
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || len(steps) > 0 || left <= blockMax {
+			return steps, err
+		}
+	}
+}
+
+// stepsWithin waits once; 0 would be for ever.
+func (r *Redis) stepsWithin(ctx context.Context, epoch, after int64, block time.Duration) ([]distribution.Step, error) {
 	streams, err := r.client.XRead(ctx, &redis.XReadArgs{Streams: []string{r.epochKey("log", epoch), strconv.FormatInt(after, 10) + "-0"},
 		Count: distribution.StepsMax, Block: block}).Result()
 	if errors.Is(err, redis.Nil) {

