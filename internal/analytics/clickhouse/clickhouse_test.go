@@ -22,7 +22,7 @@ func TestEngine(t *testing.T) {
 func harnessOf(options func(testing.TB) Options) analyticstest.Harness {
 	return analyticstest.Harness{
 		Together: true,
-		Open: func(t *testing.T) analytics.Engine { return mustOpen(t, options(t)) },
+		Open:     func(t *testing.T) analytics.Engine { return mustOpen(t, options(t)) },
 		Reopen: func(t *testing.T, e analytics.Engine) analytics.Engine {
 			o := e.(*Engine).options
 			if err := e.Close(); err != nil {

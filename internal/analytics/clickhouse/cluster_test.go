@@ -159,7 +159,7 @@ func TestServersAreAway(t *testing.T) {
 			eventually(t, drill.name+": it is found", func() error {
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				defer cancel()
-				findings, err := Examine(ctx, o)
+				findings, err := Examine(ctx, o, time.Now())
 				if err == nil && !strings.Contains(fmt.Sprint(findings), drill.finds) {
 					err = fmt.Errorf("it finds %v", findings)
 				}
