@@ -399,11 +399,17 @@ func TestWhatIsNotObeyed(t *testing.T) {
 	w.troubled(other.trouble, "distribution.name")
 }
 
-// Two control nodes and many changes: each node ends with all of them.
+// Two control nodes, many changes, and snapshots between them: each node ends with all of
+// them, and has loaded the table once.
 func TestManySenders(t *testing.T) {
 	w := newWorld(t)
-	senders := []*control{w.control(), w.control()}
+	often := func(o *replication.SenderOptions) { o.SnapshotAfter = 30 }
+	senders := []*control{w.control(often)}
 	nodes := []*node{w.node(t.TempDir(), replication.Identity{}), w.node(t.TempDir(), replication.Identity{})}
+	for _, n := range nodes {
+		w.reaches(n, 10)
+	}
+	senders = append(senders, w.control(often)) // two who find no log at once may store a table each
 	var all sync.WaitGroup
 	for _, s := range senders {
 		all.Go(func() {
@@ -415,6 +421,12 @@ func TestManySenders(t *testing.T) {
 		})
 	}
 	all.Wait()
+	w.eventually(func() string {
+		if stored := senders[0].Stats().Snapshots + senders[1].Stats().Snapshots; stored < 2 {
+			return fmt.Sprintf("%d snapshots in 210 changes, want one when the log is 30 ahead", stored)
+		}
+		return ""
+	})
 	for _, n := range nodes {
 		w.reaches(n, 210)
 		if s := n.Stats(); s.Installed > 1 {

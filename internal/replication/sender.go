@@ -179,6 +179,9 @@ func (s *Sender) snapshot(ctx context.Context, least int64) error {
 	if err := table.Rewind(); err != nil {
 		return err
 	}
+	if err := s.leadTo(ctx, table.Seq); err != nil {
+		return err
+	}
 	d := distribution.Snapshot{Seq: table.Seq, Format: table.Format, Links: table.Links, Bytes: table.Bytes, SHA256: hex.EncodeToString(sum.Sum(nil))}
 	s.options.Key.Seal(s.options.Identity.Epoch, &d)
 	began := time.Now()
@@ -190,6 +193,31 @@ func (s *Sender) snapshot(ctx context.Context, least int64) error {
 	s.head.Store(max(s.head.Load(), d.Seq))
 	s.options.Logger.Info("the routing table was stored for other nodes", "change", d.Seq, "links", d.Links, "bytes", d.Bytes, "took", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+// leadTo brings the log to a change by a step, if it can be: a snapshot that is ahead of it
+// stands for the changes between, and every node has to load the whole of it.
+func (s *Sender) leadTo(ctx context.Context, seq int64) error {
+	o := &s.options
+	head, err := o.Links.Head(ctx)
+	if err != nil || head.Seq == 0 || head.Seq >= seq {
+		return err
+	}
+	changes, last, reload, err := o.Since(ctx, head.Seq)
+	if err != nil || reload || last < seq {
+		return err
+	}
+	step, err := o.Key.Step(o.Identity.Epoch, head.Seq, last, changes)
+	if err == nil {
+		err = o.Links.Append(ctx, o.Identity.Epoch, step)
+	}
+	if affiliate.CodeOf(err) == affiliate.TooLarge || errors.Is(err, distribution.ErrGap) {
+		return nil
+	}
+	if err == nil {
+		s.sent.Add(1)
+	}
+	return err
 }
 
 // SenderStats says how the distribution is.
