@@ -16,9 +16,9 @@ scripts/needs-command.sh nginx nginx-light "what is exported to it is tested in 
 scripts/needs-command.sh haproxy haproxy "clusters are tested behind it"
 go build -o bin/testreport ./scripts/testreport
 # Servers that run already are somebody's, and stay.
-if scripts/engines.sh status | grep -q stopped; then
+if [[ $(scripts/engines.sh status) == *stopped* ]]; then
 	trap 'scripts/engines.sh stop' EXIT
 fi
 scripts/engines.sh start
-# go vet has been run by the linters.
-go test -race -vet=off -timeout 15m -json "${@:-./...}" | bin/testreport
+# go vet has been run by the linters. Tests that allow it wait for servers beside each other.
+go test -race -vet=off -parallel 6 -timeout 15m -json "${@:-./...}" | bin/testreport

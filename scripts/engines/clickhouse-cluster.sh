@@ -49,7 +49,7 @@ zookeeper_up() { (exec 3<>"/dev/tcp/127.0.0.1/$keeper" && echo srvr >&3 && timeo
 cluster() {
 	local at shards=()
 	for at in $(ports); do shards+=("<replica><host>127.0.0.1</host><port>$at</port></replica>"); done
-	echo "<zookeeper><node><host>127.0.0.1</host><port>$keeper</port></node></zookeeper>
+	echo "<zookeeper><node><host>127.0.0.1</host><port>$keeper</port></node><session_timeout_ms>5000</session_timeout_ms></zookeeper>
 		<macros><shard>$2</shard><replica>$3</replica></macros>
 		<distributed_ddl><path>/clickhouse/task_queue/ddl</path></distributed_ddl>
 		<remote_servers><main>
