@@ -60,9 +60,11 @@ const nodes = async () => (await desk.call('GET', '/status')).nodes ?? []
 const row = (name) => page.getByRole('region', { name: 'Nodes' }).getByRole('row').filter({ hasText: name })
 const openMore = (at) => at.getByText('More', { exact: true }).click()
 
-test('a single process has no nodes in the way', async () => {
+test('a single process has no nodes in the way', async (t) => {
   const single = await start()
+  t.after(() => single.stop())
   const alone = await sitDown(single)
+  t.after(() => alone.browser.close())
   await seen(alone.page.getByRole('heading', { name: 'Welcome to Sluice' }))
   await openMore(alone.page)
   await seen(alone.page.getByRole('link', { name: 'Webhooks' }))
@@ -70,8 +72,6 @@ test('a single process has no nodes in the way', async () => {
   await alone.page.goto(`${single.dashboard}/nodes`)
   await seen(alone.page.getByRole('heading', { name: 'No nodes are known' }))
   assert.deepEqual(alone.complaints, [])
-  await alone.browser.close()
-  await single.stop()
 })
 
 test('the menu leads to the nodes, and each is shown as the server tells of it', async () => {
