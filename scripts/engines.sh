@@ -7,7 +7,8 @@
 #   scripts/engines.sh kill  ENGINE…     the same with SIGKILL, as a crash does
 #   scripts/engines.sh status            a line for each
 #
-# Without names it is all of them: redis redis-sentinel redis-cluster rabbitmq kafka postgres clickhouse.
+# Without names it is all of them: redis redis-sentinel redis-cluster rabbitmq kafka postgres
+# clickhouse clickhouse-cluster.
 # `start` writes the addresses to bin/engines.env, where the tests find them. Data
 # and logs are below SLUICE_ENGINES_DIR (default: /tmp/sluice-engines) and are made anew at
 # a start after `stop`, unless SLUICE_ENGINES_KEEP=1. Ports count from SLUICE_ENGINES_PORT
@@ -17,7 +18,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(redis redis-sentinel redis-cluster rabbitmq kafka postgres clickhouse)
+all=(redis redis-sentinel redis-cluster rabbitmq kafka postgres clickhouse clickhouse-cluster)
 top=${SLUICE_ENGINES_DIR:-${TMPDIR:-/tmp}/sluice-engines}
 base=${SLUICE_ENGINES_PORT:-21000}
 hours=${SLUICE_ENGINES_HOURS:-4}
@@ -155,5 +156,5 @@ kill)
 	for name in "${names[@]}"; do with "$name" stop_one KILL; done
 	;;
 status) for name in "${names[@]}"; do with "$name" status_one; done ;;
-*) sed -n '2,17s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+*) sed -n '2,18s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac

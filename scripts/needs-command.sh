@@ -1,10 +1,11 @@
 #!/bin/bash
-# needs-command.sh COMMAND PACKAGE WHY: checks for a program that tests or builds call, and on a
-# Debian-like machine installs it when it is missing and this is run by root. Nothing is started.
+# needs-command.sh COMMAND PACKAGE WHY: checks for a program that tests or builds call, by its name
+# or as a file, and on a Debian-like machine installs it when it is missing and this is run by root.
+# Nothing is started.
 set -euo pipefail
 
 command=$1 package=$2 why=$3
-if command -v "$command" >/dev/null || [ -x "$command" ] || [ -x "/usr/sbin/$command" ]; then exit 0; fi
+if command -v "$command" >/dev/null || [ -f "$command" ] || [ -x "/usr/sbin/$command" ]; then exit 0; fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 	echo "needs: $command is missing: install it (Debian: apt-get install $package); $why" >&2
 	exit 2

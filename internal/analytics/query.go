@@ -120,6 +120,14 @@ func (f *Filter) Check() error {
 	return nil
 }
 
+// Check says what is wrong with the format.
+func (f ExportFormat) Check() error {
+	if f != CSV && f != Parquet {
+		return affiliate.Errorf(affiliate.Invalid, "there is no export format %q; there are: csv, parquet", f)
+	}
+	return nil
+}
+
 // checkNames refuses values of a closed dimension that are not in it.
 func checkNames(d Dimension, values []string) error {
 	var valid func(string) bool
@@ -233,4 +241,20 @@ func ParseLink(s string) (id int64, isID bool, err error) {
 		return 0, true, affiliate.Errorf(affiliate.Invalid, "%q is not a link's id; write \"#\" and a number, or the short name alone", s)
 	}
 	return id, true, nil
+}
+
+// ParseLinks tells the ids among the links of a filter from the short names.
+func ParseLinks(values []string) (ids []int64, slugs []string, err error) {
+	for _, v := range values {
+		id, isID, err := ParseLink(v)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case isID:
+			ids = append(ids, id)
+		default:
+			slugs = append(slugs, v)
+		}
+	}
+	return ids, slugs, nil
 }

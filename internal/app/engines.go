@@ -46,7 +46,7 @@ func (a *App) openStore(ctx context.Context) (store.Store, error) {
 func (a *App) openAnalytics(ctx context.Context) (analytics.Engine, error) {
 	c := &a.config.Analytics
 	if c.Engine == config.ClickHouse {
-		return opened[analytics.Engine](clickhouse.Open(ctx, clickhouse.Options{URL: c.URL, Password: c.Password, Database: c.Database, Cluster: c.Cluster, Replicated: c.Replicated,
+		return opened[analytics.Engine](clickhouse.Open(ctx, clickhouse.Options{URL: c.URL, Password: c.Password, Database: c.Database, Cluster: c.Cluster, InsertQuorum: c.Quorum,
 			Logger: a.options.Logger, Now: a.options.Now}))
 	}
 	if err := os.MkdirAll(a.folder.at("analytics"), 0o700); err != nil {

@@ -137,7 +137,7 @@ func migrateClicks(ctx context.Context, f *folder, cfg *config.Config, o *Migrat
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := clickhouse.Open(ctx, clickhouse.Options{URL: c.URL, Password: c.Password, Database: c.Database, Cluster: c.Cluster, Replicated: c.Replicated, Logger: o.Logger})
+	to, err := clickhouse.Open(ctx, clickhouse.Options{URL: c.URL, Password: c.Password, Database: c.Database, Cluster: c.Cluster, InsertQuorum: c.Quorum, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}

@@ -183,8 +183,8 @@ type Analytics struct {
 	Password     string `yaml:"password"`
 	PasswordFile string `yaml:"password_file"`
 	Database     string `yaml:"database"`
-	Cluster      string `yaml:"cluster"`    // ClickHouse's name of it; empty: one server
-	Replicated   bool   `yaml:"replicated"` // tables with replicas
+	Cluster      string `yaml:"cluster"` // ClickHouse's name of it; empty: one server
+	Quorum       int    `yaml:"quorum"`  // how many replicas have a batch before it is stored; 0: 2, if there are
 
 	MemoryLimit Bytes `yaml:"memory_limit"`
 	Threads     int   `yaml:"threads"` // 0: one, which costs least; more answer reports sooner

@@ -75,7 +75,7 @@ func TestEveryKeyCanBeSet(t *testing.T) {
 		Store:   config.Store{Engine: config.Postgres, URL: "postgres://sluice@db:5432/sluice", Password: "word", Schema: "links", Connections: 9},
 		Queue: config.Queue{Engine: config.Kafka, URL: "kafka://a:9092,b:9092", User: "clicks", Password: secret, Mechanism: "SCRAM-SHA-512", CAFile: "/tls/ca.pem", Name: "clicks",
 			Partitions: 24, Replication: 3, Retention: 3 * config.Day},
-		Analytics: config.Analytics{Engine: config.ClickHouse, URL: "clickhouse://sluice@c:9000", Password: "word", Database: "reports", Cluster: "many", Replicated: true,
+		Analytics: config.Analytics{Engine: config.ClickHouse, URL: "clickhouse://sluice@c:9000", Password: "word", Database: "reports", Cluster: "many", Quorum: 3,
 			MemoryLimit: config.GiB, Threads: 2},
 		Distribution: config.Distribution{Engine: config.Redis, URL: "redis-cluster://r:6379,s:6379", Password: "word", CAFile: "/tls/ca.pem", Name: "links"},
 		Cluster:      config.Cluster{Secret: secret, AlsoAccept: "another-word-that-all-nodes-had-before"},

@@ -30,6 +30,9 @@ func (v *check) engines(c *Config) {
 	v.remote("queue", c.HasBroker(), c.Queue.URL, "amqp://HOST:5672/ or kafka://HOST:9092,HOST:9092", c.Queue.Password, c.Queue.PasswordFile)
 	v.remote("analytics", c.Analytics.Engine != DuckDB, c.Analytics.URL, "clickhouse://USER@HOST:9000", c.Analytics.Password, c.Analytics.PasswordFile)
 	v.remote("distribution", c.Distribution.Engine != None, c.Distribution.URL, "redis://HOST:6379", c.Distribution.Password, c.Distribution.PasswordFile)
+	if c.Analytics.Quorum > 1 && c.Analytics.Cluster == "" {
+		v.fault("analytics.quorum", "%d replicas are only in a cluster: name it in analytics.cluster", c.Analytics.Quorum)
+	}
 	oneOf(v, "queue.mechanism", c.Queue.Mechanism, "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 	schemes := map[Engine][]string{RabbitMQ: {"amqp", "amqps"}, Kafka: {"kafka", "kafkas"}}[c.Queue.Engine]
 	if scheme, _, _ := strings.Cut(c.Queue.URL, "://"); c.HasBroker() && c.Queue.URL != "" && len(schemes) > 0 && !slices.Contains(schemes, scheme) {

@@ -93,6 +93,7 @@ func (c *Config) Validate() error {
 
 	v.engines(c)
 	between(&v, "analytics.memory_limit", c.Analytics.MemoryLimit, 64*MiB, 16*TiB)
+	between(&v, "analytics.quorum", c.Analytics.Quorum, 0, 16)
 	between(&v, "analytics.threads", c.Analytics.Threads, 0, 1024)
 	between(&v, "limits.header_bytes", c.Limits.HeaderBytes, 4*KiB, MiB)
 	between(&v, "limits.body_bytes", c.Limits.BodyBytes, 64*KiB, GiB)

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
 )
 
 // A store is moved to another engine as rows: what is kept, not what it means. The groups
@@ -63,6 +65,15 @@ func GroupNamed(name string) int {
 		}
 	}
 	return -1
+}
+
+// Names are those of its fields, and of the columns of engines that keep them so.
+func (g *Group) Names() []string {
+	names := make([]string, len(g.Fields))
+	for i, f := range g.Fields {
+		names[i] = f.Name
+	}
+	return names
 }
 
 // Value is that of a field: a number, or bytes.
@@ -150,6 +161,18 @@ type Mark struct {
 	Group string  `json:"group,omitempty"`
 	Key   []Value `json:"key,omitempty"`
 	Items int64   `json:"items,omitempty"` // until there
+}
+
+// First is the place in Groups of the group that a dump behind the mark begins with. Invalid: there is no such mark.
+func (m *Mark) First() (int, error) {
+	if m.Group == "" {
+		return 0, nil
+	}
+	first := GroupNamed(m.Group)
+	if first < 0 || len(m.Key) != Groups[first].Key {
+		return 0, affiliate.Errorf(affiliate.Invalid, "there is no place %q in the dump of a store", m.Group)
+	}
+	return first, nil
 }
 
 // Dumper is a Store that tells all that it holds.

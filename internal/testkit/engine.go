@@ -32,16 +32,7 @@ func Engine(t testing.TB, name string) string {
 
 // startedEngine looks for the servers that were started for this working copy.
 func startedEngine(key string) string {
-	dir, err := os.Getwd()
-	if err != nil {
-		return ""
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-	}
-	f, err := os.Open(filepath.Join(dir, "bin", "engines.env"))
+	f, err := os.Open(filepath.Join(workingCopy(), "bin", "engines.env"))
 	if err != nil {
 		return ""
 	}
@@ -52,4 +43,18 @@ func startedEngine(key string) string {
 		}
 	}
 	return ""
+}
+
+// workingCopy is the folder above the test that has the module's go.mod.
+func workingCopy() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+	}
+	return dir
 }

@@ -136,9 +136,7 @@ func fill(ctx context.Context, e analytics.Engine, clicks int, from, until int64
 	position, million := "", 0.0
 	for f.Clicks < clicks {
 		rows = rows[:min(batchRows, clicks-f.Clicks)]
-		for i := range rows {
-			t.row(&rows[i], from+int64(step*float64(f.Clicks+i)))
-		}
+		t.Rows(rows, float64(from)+step*float64(f.Clicks), step)
 		began, had := time.Now(), processor(syscall.RUSAGE_SELF)
 		next := strconv.Itoa(f.Clicks + len(rows))
 		// Not the server's own source, which begins anew.
@@ -173,7 +171,7 @@ func writeJournal(ctx context.Context, dir string, seed uint64, clicks int, from
 	var c affiliate.Click
 	var record []byte
 	for n := range clicks {
-		t.click(&c, from.UnixMilli()+int64(step*float64(n)))
+		t.Click(&c, from.UnixMilli()+int64(step*float64(n)))
 		record = c.AppendRecord(record[:0])
 		for {
 			if _, err = j.Append(record); !errors.Is(err, journal.ErrFull) || ctx.Err() != nil {

@@ -128,12 +128,11 @@ func BenchmarkClickHouseBytes(b *testing.B) {
 	}
 	defer func() { _ = engine.Close() }()
 	f, rows, position := newTraffic(7), make([]analytics.Row, 50_000), ""
-	now, span := time.Now().UnixMilli(), float64(days*24*time.Hour/time.Millisecond)
+	span := float64(days * 24 * time.Hour / time.Millisecond)
+	start, step := float64(time.Now().UnixMilli())-span, span/float64(b.N)
 	for done := 0; done < b.N; done += len(rows) {
 		rows = rows[:min(len(rows), b.N-done)]
-		for i := range rows {
-			f.row(&rows[i], now-int64(span*(1-float64(done+i)/float64(b.N))))
-		}
+		f.Rows(rows, start+step*float64(done), step)
 		next := strconv.Itoa(done + len(rows))
 		if err := engine.Append(b.Context(), analytics.Batch{Source: "1/0", From: position, To: next, Rows: rows}); err != nil {
 			b.Fatal(err)

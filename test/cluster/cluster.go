@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/testkit"
 )
 
 // Options of a cluster.
@@ -64,7 +66,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return c, err
 	}
 	var err error
-	if c.engines, err = readEnv(c.envFile()); err != nil {
+	if c.engines, err = c.servers().Addresses(); err != nil {
 		return c, err
 	}
 	number := 0
@@ -111,31 +113,11 @@ func (c *Cluster) Stop() error {
 	return c.Engines("stop", c.engineNames()...)
 }
 
-func (c *Cluster) envFile() string { return filepath.Join(c.Dir, "engines.env") }
-
 // Engines does something to servers: start, stop or kill.
-func (c *Cluster) Engines(verb string, names ...string) error {
-	cmd := exec.Command(filepath.Join(c.Root, "scripts", "engines.sh"), append([]string{verb}, names...)...)
-	cmd.Env = append(os.Environ(), "SLUICE_ENGINES_DIR="+filepath.Join(c.Dir, "engines"), fmt.Sprintf("SLUICE_ENGINES_PORT=%d", c.Port+100),
-		"SLUICE_ENGINES_ENV="+c.envFile(), "SLUICE_ENGINES_KEEP=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("scripts/engines.sh %s %s: %w\n%s", verb, strings.Join(names, " "), err, out)
-	}
-	return nil
-}
+func (c *Cluster) Engines(verb string, names ...string) error { return c.servers().Do(verb, names...) }
 
-func readEnv(path string) (map[string]string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]string{}
-	for line := range strings.Lines(string(b)) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			all[strings.TrimPrefix(name, "SLUICE_TEST_")] = value
-		}
-	}
-	return all, nil
+func (c *Cluster) servers() *testkit.Servers {
+	return &testkit.Servers{Root: c.Root, Dir: c.Dir, Port: c.Port + 100}
 }
 
 // Visitors is where visitors come.

@@ -186,15 +186,7 @@ func killMaster(r *rig) (func() error, error) {
 				continue
 			}
 			port := words[1][strings.LastIndex(words[1][:strings.Index(words[1], "@")], ":")+1 : strings.Index(words[1], "@")]
-			b, err := os.ReadFile(filepath.Join(r.Dir, "engines", "redis-cluster", port, "pid"))
-			if err != nil {
-				return nil, err
-			}
-			pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-			if err != nil {
-				return nil, err
-			}
-			return func() error { return r.Engines("start", "redis-cluster") }, syscall.Kill(pid, syscall.SIGKILL)
+			return func() error { return r.Engines("start", "redis-cluster") }, r.servers().Signal("redis-cluster/"+port, syscall.SIGKILL)
 		}
 	}
 	return nil, fmt.Errorf("no master has slot %d:\n%s", number, nodes)

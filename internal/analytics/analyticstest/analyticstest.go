@@ -23,6 +23,9 @@ type Harness struct {
 	// Second opens what the engine keeps once more, as another collector does; nil
 	// where that belongs to one process.
 	Second func(t *testing.T, e analytics.Engine) analytics.Engine
+	// InParts is set where several servers keep the clicks: a reader may see a part of
+	// a batch that is being stored, and more on one server than a moment later on another.
+	InParts bool
 }
 
 // Run runs the suite.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ const (
 	// unseenTime is how long a batch waits for statements that it cannot see. Most
 	// end within; the search for copies looks after the others.
 	unseenTime = 5 * time.Second
+	// What another's quorum is in the way of is tried so often, after a pause of at
+	// most so long.
+	busyTries, busyPause = 50, 100 * time.Millisecond
 )
 
 // errOvertaken says that another writer has the source.
@@ -61,7 +65,22 @@ func (e *Engine) Append(ctx context.Context, batch analytics.Batch) error {
 	return e.explain(ctx, err)
 }
 
+// store tries again while a batch of another source has a quorum to wait for. What of
+// the rows was stored in some shards is left out then, as after any broken-off batch.
 func (e *Engine) store(ctx context.Context, s *source, batch *analytics.Batch) error {
+	for try := 1; ; try++ {
+		err := e.storeOnce(ctx, s, batch)
+		if codeOf(err) != codeQuorumBusy || try == busyTries {
+			return err
+		}
+		s.known = false
+		if err := sleep(ctx, rand.N(busyPause)); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *Engine) storeOnce(ctx context.Context, s *source, batch *analytics.Batch) error {
 	if !s.known || s.position != batch.From {
 		position, top, err := e.position(ctx, batch.Source)
 		if err != nil {
@@ -150,19 +169,16 @@ func (e *Engine) withdraw(ctx context.Context, n *entry) error {
 // one that is not there now will find our announcement, and one that has gone has left
 // its rows to be found.
 func (e *Engine) outlast(ctx context.Context, loose []entry) error {
-	processes := "system.processes"
-	if e.tables.cluster != "" {
-		processes = fmt.Sprintf("cluster(%s, system, processes)", e.tables.cluster)
-	}
+	processes, along := e.everywhere("processes")
 	var ids []string
 	for i := range loose {
 		ids = append(ids, "'"+loose[i].statements()+"'")
 	}
-	query := fmt.Sprintf("SELECT count() FROM %s WHERE substring(query_id, 1, %d) IN (%s)", processes, len(loose[0].statements()), strings.Join(ids, ", "))
+	query := fmt.Sprintf("SELECT count() FROM %s WHERE substring(initial_query_id, 1, %d) IN (%s)", processes, len(loose[0].statements()), strings.Join(ids, ", "))
 	began := time.Now()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		var running uint64
-		err := e.scan(ctx, query, &running)
+		err := e.scanWith(ctx, along, query, &running)
 		if codeOf(err) == codeAccessDenied {
 			e.log.Warn("the user may not see which statements run, so a batch waits a moment instead; grant it SELECT on system.processes", "place", e.place)
 			return sleep(ctx, unseenTime)
@@ -260,6 +276,10 @@ func (e *Engine) insert(ctx context.Context, n *entry, rows []Row) error {
 	condition := e.fence(n)
 	if e.hooks.fence != nil {
 		condition = e.hooks.fence(condition)
+	}
+	if e.quorums.rows > 1 && !e.newer(20, 10) { // this process need not find its own batches in the way
+		e.turn.Lock()
+		defer e.turn.Unlock()
 	}
 	err = e.execWith(n.named(ctx), e.storing(), insertRows(e.tables.name(clicksTable), condition), b.table)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {

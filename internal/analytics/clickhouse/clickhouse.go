@@ -42,15 +42,14 @@ type Options struct {
 	// Database of the tables; default "sluice". It is created if that is allowed.
 	Database string
 
-	// Replicated tables need ZooKeeper or Keeper, and the macros {shard} and {replica}.
-	// All collectors name the servers in the same order: the first that answers is used.
-	Replicated bool
-	// Cluster of that name, in the servers' configuration, keeps the clicks in
-	// shards behind a Distributed table; tables are Replicated then, for the log of
-	// batches has to be on all servers. "" is a server, or a shard, alone.
+	// Cluster of that name, in the servers' configuration, keeps the clicks: in its
+	// shards, of one or more replicas each, behind a Distributed table. It needs
+	// ZooKeeper or Keeper, and the macros {shard} and {replica}. All collectors name the
+	// servers in the same order: the first that answers is used. "" is a server alone.
 	Cluster string
-	// InsertQuorum is how many replicas have a batch before it counts as stored;
-	// 0 leaves it to one, which may die with it.
+	// InsertQuorum is how many replicas of a shard have a batch before it counts as
+	// stored; 0 is 2, or 1 in a cluster without replicas. 1 leaves it to one: what that
+	// has acknowledged may be lost with it, or come back and count twice.
 	InsertQuorum int
 	// Partition is "month", the default, or "day", which suits those who drop old
 	// clicks by the day; late clicks of many days make as many small parts.
@@ -93,8 +92,11 @@ type Engine struct {
 	now     func() time.Time
 	conn    driver.Conn
 	version proto.Version // of the server
+	quorums quorums
 	readers chan struct{}
 	writers chan struct{}
+
+	turn sync.Mutex // held by who stores rows where quorums are one after the other
 
 	mu      sync.Mutex // guards what follows; the lock of a source is taken before
 	sources map[string]*source
@@ -140,8 +142,8 @@ func (o *Options) check() (*clickhouse.Options, error) {
 			return nil, fmt.Errorf("analytics: %q is no name for a database or cluster of ClickHouse: take letters, digits and _, a letter first", name)
 		}
 	}
-	if o.Cluster != "" && !o.Replicated {
-		return nil, errors.New("analytics: a cluster of ClickHouse needs replicated tables, for the log of batches has to be on all its servers")
+	if o.InsertQuorum < 0 || o.InsertQuorum > quorumMax || o.InsertQuorum > 1 && o.Cluster == "" {
+		return nil, fmt.Errorf("analytics: a batch cannot be on %d replicas: take 1 to %d, in a cluster", o.InsertQuorum, quorumMax)
 	}
 	if o.Partition != "month" && o.Partition != "day" {
 		return nil, fmt.Errorf("analytics: clicks are partitioned by \"month\" or \"day\", not by %q", o.Partition)
@@ -193,7 +195,7 @@ func connect(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		options: o,
-		tables:  tables{database: o.Database, cluster: o.Cluster, replicated: o.Replicated, partition: o.Partition},
+		tables:  tables{database: o.Database, cluster: o.Cluster, partition: o.Partition},
 		place:   o.place(c), log: o.Logger, now: o.Now,
 		readers: make(chan struct{}, o.Readers), writers: make(chan struct{}, writersMax),
 		sources: map[string]*source{},
@@ -213,25 +215,32 @@ func (e *Engine) dial(ctx context.Context, c clickhouse.Options) error {
 	first := c.Auth.Database
 	c.Auth.Database = e.options.Database
 	err := e.dialTo(ctx, c)
-	if codeOf(err) == codeUnknownDatabase && !e.options.examined {
+	missing := codeOf(err) == codeUnknownDatabase && !e.options.examined
+	if missing {
 		_ = e.conn.Close() // it has no connection
 		c.Auth.Database = first
-		if err = e.dialTo(ctx, c); err == nil {
-			err = e.define(ctx, e.tables.createDatabase())
-		}
+		err = e.dialTo(ctx, c)
 	}
-	if err != nil {
-		return e.explain(ctx, err)
+	if err == nil {
+		err = e.meet(ctx)
 	}
+	if err == nil && missing {
+		err = e.define(ctx, e.tables.createDatabase())
+	}
+	return e.explain(ctx, err)
+}
+
+// meet sees whom it has to do with.
+func (e *Engine) meet(ctx context.Context) error {
 	version, err := e.conn.ServerVersion()
 	if err != nil {
-		return e.explain(ctx, err)
+		return err
 	}
 	if e.version = version.Version; !e.newer(18, 16) {
-		v := e.version
-		return fmt.Errorf("analytics: %s is ClickHouse %d.%d; 18.16 or newer is needed: upgrade the server", e.place, v.Major, v.Minor)
+		return fmt.Errorf("it is ClickHouse %d.%d; 18.16 or newer is needed: upgrade the server", e.version.Major, e.version.Minor)
 	}
-	return nil
+	e.quorums, err = e.agree(ctx)
+	return err
 }
 
 func (e *Engine) dialTo(ctx context.Context, c clickhouse.Options) (err error) {
@@ -263,15 +272,12 @@ func (e *Engine) reading() settings {
 }
 
 // logging are the settings of what reads and writes the log of batches: with a quorum,
-// whatever replica is asked has all that any has acknowledged. That takes quorums one
+// whatever server is asked has all that any has acknowledged. That takes quorums one
 // after the other, which releases since 2020 have to be told.
 func (e *Engine) logging() settings {
-	s := settings{}
-	if e.options.InsertQuorum > 0 {
-		s["insert_quorum"], s["select_sequential_consistency"] = e.options.InsertQuorum, 1
-		if e.newer(20, 10) {
-			s["insert_quorum_parallel"] = 0
-		}
+	s := e.inQuorum(e.quorums.log)
+	if len(s) > 0 && e.newer(20, 10) {
+		s["insert_quorum_parallel"] = 0
 	}
 	return s
 }
@@ -279,11 +285,10 @@ func (e *Engine) logging() settings {
 // storing are the settings of what stores rows: they wait for the quorum and for all
 // shards, and not for each other. Late clicks may be of any day.
 func (e *Engine) storing() settings {
-	s := e.logging()
-	delete(s, "insert_quorum_parallel")
+	s := e.inQuorum(e.quorums.rows)
 	s["max_execution_time"] = int(insertTime / time.Second)
 	if e.tables.cluster != "" {
-		s["insert_distributed_sync"] = 1
+		s["insert_distributed_sync"], s["insert_distributed_timeout"] = 1, int(insertTime/time.Second)
 	}
 	if e.newer(19, 1) && e.tables.partition == "day" {
 		s["max_partitions_per_insert_block"] = 0
@@ -357,11 +362,8 @@ func (e *Engine) Stats(ctx context.Context) (analytics.Stats, error) {
 		s.Clicks, s.First, s.Last = int64(rows), timeOf(first), timeOf(last)
 	}
 	if err == nil {
-		parts := "system.parts"
-		if e.tables.cluster != "" {
-			parts = fmt.Sprintf("cluster(%s, system, parts)", e.tables.cluster)
-		}
-		err = e.scan(ctx, fmt.Sprintf("SELECT sum(bytes_on_disk) FROM %s WHERE active AND database = '%s'", parts, e.tables.database), &size)
+		parts, along := e.everywhere("parts")
+		err = e.scanWith(ctx, along, fmt.Sprintf("SELECT sum(bytes_on_disk) FROM %s WHERE active AND database = '%s'", parts, e.tables.database), &size)
 		s.Bytes = int64(size)
 		if codeOf(err) == codeAccessDenied { // Examine says so
 			err = nil

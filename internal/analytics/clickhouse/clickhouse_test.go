@@ -14,8 +14,10 @@ import (
 	"github.com/sluicehq/sluice/internal/testkit"
 )
 
-func TestEngine(t *testing.T) {
-	analyticstest.Run(t, analyticstest.Harness{
+func TestEngine(t *testing.T) { analyticstest.Run(t, harnessOf(options)) }
+
+func harnessOf(options func(testing.TB) Options) analyticstest.Harness {
+	return analyticstest.Harness{
 		Open: func(t *testing.T) analytics.Engine { return mustOpen(t, options(t)) },
 		Reopen: func(t *testing.T, e analytics.Engine) analytics.Engine {
 			o := e.(*Engine).options
@@ -25,13 +27,18 @@ func TestEngine(t *testing.T) {
 			return mustOpen(t, o)
 		},
 		Second: func(t *testing.T, e analytics.Engine) analytics.Engine { return mustOpen(t, e.(*Engine).options) },
-	})
+	}
 }
 
 // options are those of a database that goes with the test.
 func options(t testing.TB) Options {
 	t.Helper()
-	o := Options{URL: testkit.Engine(t, "CLICKHOUSE"), Logger: slog.New(slog.DiscardHandler), Database: fmt.Sprintf("sluice_test_%x", rand.Uint64())}
+	return optionsOn(t, testkit.Engine(t, "CLICKHOUSE"), "")
+}
+
+func optionsOn(t testing.TB, url, all string) Options {
+	t.Helper()
+	o := Options{URL: url, Logger: slog.New(slog.DiscardHandler), Database: fmt.Sprintf("sluice_test_%x", rand.Uint64())}
 	t.Cleanup(func() {
 		other := o
 		other.Database = "default"
@@ -42,7 +49,7 @@ func options(t testing.TB) Options {
 		}
 		defer func() { _ = e.Close() }()
 		// A table that could not be made leaves a folder behind, which 18.16 stumbles over.
-		if err := e.exec(context.Background(), "DROP DATABASE IF EXISTS "+o.Database); err != nil && !strings.Contains(err.Error(), "Directory not empty") {
+		if err := e.exec(context.Background(), "DROP DATABASE IF EXISTS "+o.Database+all); err != nil && !strings.Contains(err.Error(), "Directory not empty") {
 			t.Error(err)
 		}
 	})

@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -82,16 +81,14 @@ func (e *Engine) dumped(ctx context.Context, since, until time.Time, to []Row) (
 func (r *raw) row(to *Row) {
 	x := &r.x
 	to.ID, to.Visitor = r.id.text(), r.visitor.text()
-	to.Outcome, to.Code, to.Why = affiliate.Outcome(r.outcome), int(r.code), affiliate.Why(r.why)
+	to.Outcome, to.Code, to.Why = affiliate.Outcome(r.outcome), int(x.Code), affiliate.Why(r.why)
 	to.Link, to.Site, to.Host, to.Slug, to.Program, to.Partner, to.Variant, to.Rule, to.Page = x.Link, x.Site, x.Host, x.Slug, x.Program, x.Partner, x.Variant, x.Rule, x.Page
 	to.URL = r.wholeURL(to.ID)
 	to.Agent, to.Referrer, to.Language, to.Country, to.Query = x.Agent, x.Referrer, x.Language, x.Country, x.Query
 	to.Subs = [...]string{x.Sub1, x.Sub2, x.Sub3, x.Sub4, x.Sub5, x.Sub6, x.Sub7, x.Sub8, x.Sub9, x.Sub10}
 	to.Signals, to.Fetch, to.Verdict, to.Reasons = affiliate.Signals(r.signals), affiliate.Fetch(r.fetch), affiliate.Verdict(r.verdict), affiliate.Reasons(r.reasons)
-	if ip, ok := netip.AddrFromSlice([]byte(r.ip)); ok {
-		to.IP = ip
-	}
-	to.ASN, to.Network, to.Browser, to.BrowserVersion, to.OS, to.Device = r.asn, x.Network, x.Browser, x.BrowserVersion, x.OS, affiliate.Device(r.device)
+	to.IP = r.address()
+	to.ASN, to.Network, to.Browser, to.BrowserVersion, to.OS, to.Device = x.ASN, x.Network, x.Browser, x.BrowserVersion, x.OS, affiliate.Device(r.device)
 	to.BotName, to.BotClass, to.ReferrerHost = x.BotName, x.BotClass, x.ReferrerHost
 	to.Unique, to.Duplicate = r.unique != 0, r.duplicate != 0
 }

@@ -23,6 +23,7 @@ const (
 	codeReadonly         = 164
 	codeUnknownSetting   = 115
 	codeQuorumBusy       = 286 // another batch waits for its quorum
+	codeNotInQuorum      = 289 // a replica has not all that a quorum has
 )
 
 func codeOf(err error) int32 {
@@ -50,7 +51,7 @@ var hints = []struct {
 	{[]int32{242}, "the table is read-only: its replica has lost ZooKeeper; look at the server's log"},
 	{[]int32{202}, "the server has too many queries at once; they are tried again, or raise its max_concurrent_queries"},
 	{[]int32{60, 47, 16}, "a table or column is missing; start Sluice again, which makes what is missing, or restore a backup"},
-	{[]int32{285, codeQuorumBusy, 319}, "too few replicas have the batch; it is tried again when they are back"},
+	{[]int32{285, codeQuorumBusy, codeNotInQuorum, 319}, "too few replicas have what was stored; it is tried again, and goes on when they are back"},
 }
 
 // explain gives an error its place and, where there is one, its remedy.

@@ -56,7 +56,7 @@ func (e *Engine) Examine(ctx context.Context) (findings []affiliate.Finding, err
 		findings = append(findings, affiliate.Finding{Problem: e.place + ": " + fmt.Sprintf(problem, args...), Mend: mend, Harmful: harmful})
 	}
 	for _, look := range []func(context.Context, func(bool, string, string, ...any)) error{
-		e.examineClock, e.examineSchema, e.examineRights, e.examineParts, e.examineDisks, e.examineLog,
+		e.examineClock, e.examineSchema, e.examineRights, e.examineParts, e.examineDisks, e.examineReplicas, e.examineLog,
 	} {
 		if err := look(ctx, find); err != nil {
 			if ctx.Err() != nil {

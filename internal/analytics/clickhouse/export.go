@@ -90,8 +90,8 @@ type raw struct {
 	visitor                                 visitorID
 	valid, unique, duplicate                uint8
 	outcome, verdict, device                uint8
-	code, fetch                             uint16
-	why, signals, reasons, asn, urlID       uint32
+	fetch                                   uint16
+	why, signals, reasons, urlID            uint32
 	ip, url                                 string
 	x                                       exported
 	outcomeNames, verdictNames, deviceNames []string
@@ -112,7 +112,7 @@ func (r *raw) read(rows driver.Rows) error {
 func (r *raw) scan(rows driver.Rows) error {
 	x := &r.x
 	return rows.Scan(&r.id.time, &r.id.middle, &r.id.low, &r.visitor.high, &r.visitor.low, &x.Link, &r.valid, &r.unique, &r.duplicate,
-		&r.outcome, &r.verdict, &r.device, &r.code, &r.fetch, &r.why, &r.signals, &r.reasons, &r.asn, &r.ip,
+		&r.outcome, &r.verdict, &r.device, &x.Code, &r.fetch, &r.why, &r.signals, &r.reasons, &x.ASN, &r.ip,
 		&x.Site, &x.Host, &x.Slug, &x.Program, &x.Partner, &x.Variant, &x.Rule, &x.Page, &r.url, &r.urlID,
 		&x.Agent, &x.Browser, &x.BrowserVersion, &x.OS, &x.BotName, &x.BotClass, &x.Referrer, &x.ReferrerHost,
 		&x.Language, &x.Country, &x.Network, &x.Query,
@@ -127,6 +127,12 @@ func (r *raw) wholeURL(id affiliate.ClickID) string {
 	return r.url
 }
 
+// address is the zero address where none was kept.
+func (r *raw) address() netip.Addr {
+	ip, _ := netip.AddrFromSlice([]byte(r.ip))
+	return ip
+}
+
 // translate turns what was kept as numbers into the words that exports have.
 func (r *raw) translate() {
 	x := &r.x
@@ -136,7 +142,6 @@ func (r *raw) translate() {
 		x.Visitor = r.visitor.text().String()
 	}
 	x.Outcome, x.Verdict, x.Device = nameOf(r.outcomeNames, r.outcome), nameOf(r.verdictNames, r.verdict), nameOf(r.deviceNames, r.device)
-	x.Code, x.ASN = r.code, r.asn
 	x.Why = strings.Join(affiliate.Why(r.why).Strings(), " ")
 	x.Signals = strings.Join(affiliate.Signals(r.signals).Strings(), " ")
 	x.Reasons = strings.Join(affiliate.Reasons(r.reasons).Strings(), " ")
@@ -144,7 +149,7 @@ func (r *raw) translate() {
 	x.FetchDest, x.FetchMode, x.FetchSite = fetch.Dest(), fetch.Mode(), fetch.Site()
 	x.URL = r.wholeURL(id)
 	x.IP = ""
-	if ip, ok := netip.AddrFromSlice([]byte(r.ip)); ok {
+	if ip := r.address(); ip.IsValid() {
 		x.IP = ip.String()
 	}
 	x.Valid, x.Unique, x.Duplicate = r.valid != 0, r.unique != 0, r.duplicate != 0
@@ -170,15 +175,13 @@ func (e *Engine) Export(ctx context.Context, f analytics.Filter, format analytic
 	if err := f.Check(); err != nil {
 		return err
 	}
+	if err := format.Check(); err != nil {
+		return err
+	}
 	to := &taker{w: w}
-	var out writer
-	switch format {
-	case analytics.CSV:
-		out = &csvWriter{w: csv.NewWriter(to)}
-	case analytics.Parquet:
+	var out writer = &csvWriter{w: csv.NewWriter(to)}
+	if format == analytics.Parquet {
 		out = &parquetWriter{w: parquet.NewGenericWriter[exported](to, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(groupRows))}
-	default:
-		return affiliate.Errorf(affiliate.Invalid, "there is no export format %q; there are: csv, parquet", format)
 	}
 	err := e.export(ctx, f, out)
 	if to.err != nil { // that of the reader counts

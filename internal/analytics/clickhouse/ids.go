@@ -1,8 +1,6 @@
 package clickhouse
 
-import (
-	"github.com/sluicehq/sluice/internal/affiliate"
-)
+import "github.com/sluicehq/sluice/internal/affiliate"
 
 // base32 is the alphabet of click and visitor ids.
 const base32 = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -60,20 +58,22 @@ func numberOf(id affiliate.ClickID) clickID {
 
 // text is the id as the rest of the program has it.
 func (n clickID) text() (id affiliate.ClickID) {
-	if n == (clickID{}) {
-		return id
+	if n != (clickID{}) {
+		n.spell(&id)
 	}
-	encode(id[:12], n.time<<12|uint64(n.middle))
-	encode(id[12:], n.low)
 	return id
 }
 
 // spelled is the id in its letters, also of none.
 func (n clickID) spelled() string {
 	var id affiliate.ClickID
+	n.spell(&id)
+	return string(id[:])
+}
+
+func (n clickID) spell(id *affiliate.ClickID) {
 	encode(id[:12], n.time<<12|uint64(n.middle))
 	encode(id[12:], n.low)
-	return string(id[:])
 }
 
 func (n clickID) minute() uint64 { return n.time / msMinute }

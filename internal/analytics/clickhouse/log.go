@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -153,17 +152,16 @@ func (e *Engine) write(ctx context.Context, n *entry, kind int, fenced bool) err
 // execInTurn runs a statement that writes to the log, when no other has a quorum to wait
 // for. Writing an entry twice says the same. n is whose statement it is, if anybody's.
 func (e *Engine) execInTurn(ctx context.Context, n *entry, statement string) error {
-	const tries = 50
 	for try := 1; ; try++ {
 		named := ctx
 		if n != nil {
 			named = n.named(ctx)
 		}
 		err := e.execWith(named, e.logging(), statement)
-		if codeOf(err) != codeQuorumBusy || try == tries {
+		if codeOf(err) != codeQuorumBusy || try == busyTries {
 			return err
 		}
-		if err := sleep(ctx, rand.N(100*time.Millisecond)); err != nil {
+		if err := sleep(ctx, rand.N(busyPause)); err != nil {
 			return err
 		}
 	}

@@ -280,14 +280,11 @@ func (t tables) remove(rows []copied) string {
 
 // settled waits until the server has removed what it was told to.
 func (e *Engine) settled(ctx context.Context) error {
-	mutations := "system.mutations"
-	if e.tables.cluster != "" {
-		mutations = fmt.Sprintf("cluster(%s, system, mutations)", e.tables.cluster)
-	}
+	mutations, along := e.everywhere("mutations")
 	_, table, _ := strings.Cut(e.tables.rows(), ".")
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		var open uint64
-		err := e.scan(ctx, fmt.Sprintf("SELECT count() FROM %s WHERE database = '%s' AND table = '%s' AND is_done = 0", mutations, e.tables.database, table), &open)
+		err := e.scanWith(ctx, along, fmt.Sprintf("SELECT count() FROM %s WHERE database = '%s' AND table = '%s' AND is_done = 0", mutations, e.tables.database, table), &open)
 		if codeOf(err) == codeAccessDenied { // they are removed all the same
 			return nil
 		}

@@ -41,7 +41,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"HTTP", with(func(o *Options) { o.URL = "http://127.0.0.1:8123/default" }), []string{"native"}},
 		{"a database that is SQL", with(func(o *Options) { o.Database = "a; DROP" }), []string{"letters"}},
 		{"a cluster that is SQL", with(func(o *Options) { o.Cluster = "a'b" }), []string{"letters"}},
-		{"a cluster without replicas", with(func(o *Options) { o.Cluster = "main" }), []string{"replicated"}},
+		{"a cluster that is none", with(func(o *Options) { o.Cluster = "mian" }), []string{"no cluster mian", "remote_servers"}},
+		{"replicas without a cluster", with(func(o *Options) { o.InsertQuorum = 2 }), []string{"2 replicas", "in a cluster"}},
 		{"a partition of weeks", with(func(o *Options) { o.Partition = "week" }), []string{"month", "day"}},
 		{"no database to begin with", with(func(o *Options) { o.URL += "_nosuch" }), []string{"database"}},
 	} {
@@ -173,13 +174,12 @@ func TestExamine(t *testing.T) {
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestDefinitions shows the tables of every layout, which no test has a cluster for.
+// TestDefinitions shows the tables of every layout.
 func TestDefinitions(t *testing.T) {
 	for name, layout := range map[string]tables{
-		"alone":      {database: "sluice", partition: "month"},
-		"by_day":     {database: "sluice", partition: "day"},
-		"replicated": {database: "sluice", partition: "month", replicated: true},
-		"cluster":    {database: "sluice", partition: "month", cluster: "main", replicated: true},
+		"alone":   {database: "sluice", partition: "month"},
+		"by_day":  {database: "sluice", partition: "day"},
+		"cluster": {database: "sluice", partition: "month", cluster: "main"},
 	} {
 		statements := append([]string{layout.createDatabase(), layout.createSchema()}, layout.create()...)
 		statements = append(statements, layout.remove([]copied{{clickID{1763640000000, 1, 2}, 3}}))
@@ -199,28 +199,6 @@ func TestDefinitions(t *testing.T) {
 		}
 		if got != string(want) {
 			t.Errorf("%s: the statements differ from %s; if that is meant, and a migration leads there, run with -update:\n%s", name, path, got)
-		}
-	}
-}
-
-// TestDefinitionsAreUnderstood has the server read what it cannot do alone.
-func TestDefinitionsAreUnderstood(t *testing.T) {
-	const syntax = 62
-	e := quiet(t, options(t))
-	for _, layout := range []tables{
-		{database: e.tables.database, partition: "month", replicated: true},
-		{database: e.tables.database, partition: "day", replicated: true, cluster: "main"},
-	} {
-		for _, table := range []string{clicksTable, linksTable, appendsTable, schemaTable} {
-			if err := e.exec(context.Background(), "DROP TABLE IF EXISTS "+e.tables.name(table)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, statement := range append(layout.create(), layout.createSchema()) {
-			statement = strings.NewReplacer("{shard}", "1", "{replica}", "a").Replace(statement) // macros that a server alone has not
-			if err := e.exec(context.Background(), statement); err != nil && (codeOf(err) == syntax || codeOf(err) == 0) {
-				t.Errorf("the server says %v to\n%s", err, statement)
-			}
 		}
 	}
 }

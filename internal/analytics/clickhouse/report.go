@@ -20,13 +20,10 @@ func (e *Engine) Report(ctx context.Context, query analytics.Query) (*analytics.
 	if err != nil {
 		return nil, err
 	}
-	r := &analytics.Report{Zone: q.Zone, By: []string{}, Rows: []map[string]any{}, Totals: map[string]int64{}}
-	for _, d := range q.By {
-		r.By = append(r.By, string(d))
-	}
+	r := analytics.NewReport(&q)
 	w, err := e.where(ctx, q.Filter)
 	if err == nil {
-		err = e.cover(ctx, r, &q, w)
+		err = r.Cover(&q, e.now, func() (first, last time.Time, err error) { return e.bounds(ctx, w) })
 	}
 	if err == nil {
 		b := builder{engine: e, q: &q, order: order, where: w, local: localTime(analytics.Offsets(zone, r.Since, r.Until))}
@@ -35,38 +32,21 @@ func (e *Engine) Report(ctx context.Context, query analytics.Query) (*analytics.
 	if err != nil {
 		return nil, e.explain(ctx, err)
 	}
-	if len(r.Rows) > q.Limit {
-		r.Rows, r.More = r.Rows[:q.Limit], true
-	}
+	r.Cut(q.Limit)
 	return r, nil
 }
 
-// cover finds the time that the report is about.
-func (e *Engine) cover(ctx context.Context, r *analytics.Report, q *analytics.Query, w where) error {
-	r.Since, r.Until = q.Since, q.Until
-	if !q.Since.IsZero() && !q.Until.IsZero() {
-		return nil
-	}
-	var rows, first, last uint64
-	err := e.each(ctx, fmt.Sprintf("SELECT count(), min(time), max(time) FROM %s WHERE %s", e.tables.name(clicksTable), w.condition), func(found driver.Rows) error {
-		return found.Scan(&rows, &first, &last)
+// bounds are the times of the first and the last click, zero times where there are none.
+func (e *Engine) bounds(ctx context.Context, w where) (first, last time.Time, err error) {
+	var rows, low, high uint64
+	query := fmt.Sprintf("SELECT count(), min(time), max(time) FROM %s WHERE %s", e.tables.name(clicksTable), w.condition)
+	err = e.each(ctx, query, func(found driver.Rows) error {
+		return found.Scan(&rows, &low, &high)
 	}, w.along...)
-	if err != nil {
-		return err
+	if err != nil || rows == 0 {
+		return first, last, err
 	}
-	if q.Until.IsZero() {
-		r.Until = e.now().UTC()
-		if end := timeOf(last).Add(time.Millisecond); rows > 0 && end.After(r.Until) {
-			r.Until = end
-		}
-	}
-	if q.Since.IsZero() {
-		r.Since = r.Until
-		if rows > 0 {
-			r.Since = timeOf(first)
-		}
-	}
-	return nil
+	return timeOf(low), timeOf(high), nil
 }
 
 // where is a filter's condition, with the values that go along as tables.
@@ -118,21 +98,12 @@ func (e *Engine) where(ctx context.Context, f analytics.Filter) (w where, err er
 
 // linkIDs turns ids and short names into ids, at least one: -1 is no link's.
 func (e *Engine) linkIDs(ctx context.Context, values []string) ([]int64, error) {
-	ids := []int64{-1}
-	var slugs []string
-	for _, v := range values {
-		id, isID, err := analytics.ParseLink(v)
-		switch {
-		case err != nil:
-			return nil, err
-		case isID:
-			ids = append(ids, id)
-		default:
-			slugs = append(slugs, v)
-		}
+	ids, slugs, err := analytics.ParseLinks(values)
+	if err != nil {
+		return nil, err
 	}
 	named, err := e.linksNamed(ctx, slugs)
-	return append(ids, named...), err
+	return append(append(ids, named...), -1), err
 }
 
 // columnOf is the column of a dimension that has one.
@@ -272,9 +243,6 @@ func (b *builder) keys() string {
 // fill runs the statement and names the links.
 func (b *builder) fill(ctx context.Context, r *analytics.Report) error {
 	metrics := b.q.Metrics()
-	for _, m := range metrics {
-		r.Totals[m] = 0
-	}
 	numbers, texts := make([]int64, len(b.q.By)), make([]string, len(b.q.By))
 	counts := make([]int64, len(metrics))
 	var to []any

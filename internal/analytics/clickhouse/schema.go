@@ -26,10 +26,9 @@ var migrations = []func(t tables) []string{
 
 // tables writes the statements that make them.
 type tables struct {
-	database   string
-	cluster    string // "" for one server
-	replicated bool
-	partition  string // "month" or "day"
+	database  string
+	cluster   string // "" for one server
+	partition string // "month" or "day"
 }
 
 func (t tables) name(table string) string { return t.database + "." + table }
@@ -53,9 +52,9 @@ func (t tables) on() string {
 // engine returns a table's engine; arguments are those of the plain one. A shard's
 // rows are kept by the shard's replicas, everything else by all servers.
 func (t tables) engine(name, table string, arguments ...string) string {
-	if t.replicated {
+	if t.cluster != "" {
 		path, replica := fmt.Sprintf("'/clickhouse/tables/all/%s/%s'", t.database, table), "'{shard}-{replica}'"
-		if table == shardTable || t.cluster == "" {
+		if table == shardTable {
 			path, replica = fmt.Sprintf("'/clickhouse/tables/{shard}/%s/%s'", t.database, table), "'{replica}'"
 		}
 		name, arguments = "Replicated"+name, append([]string{path, replica}, arguments...)
@@ -112,7 +111,13 @@ func (t tables) create() []string {
 
 // migrate brings the tables to this program's version.
 func (e *Engine) migrate(ctx context.Context) error {
-	if err := e.define(ctx, e.tables.createSchema()); err != nil {
+	// What is there is not made again: in a cluster that asks all servers, and one may be away.
+	var made uint64
+	err := e.scan(ctx, fmt.Sprintf("SELECT count() FROM system.tables WHERE database = '%s' AND name = '%s'", e.tables.database, schemaTable), &made)
+	if err == nil && made == 0 {
+		err = e.define(ctx, e.tables.createSchema())
+	}
+	if err != nil {
 		return err
 	}
 	version, err := e.schemaVersion(ctx)

@@ -23,7 +23,7 @@ func TestEngine(t *testing.T) {
 	})
 }
 
-func mustOpen(t *testing.T, o Options) *Engine {
+func mustOpen(t testing.TB, o Options) *Engine {
 	t.Helper()
 	e, err := Open(o)
 	if err != nil {

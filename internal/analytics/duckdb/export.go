@@ -144,8 +144,8 @@ func (e *Engine) Export(ctx context.Context, f analytics.Filter, format analytic
 	if err := f.Check(); err != nil {
 		return err
 	}
-	if format != analytics.CSV && format != analytics.Parquet {
-		return affiliate.Errorf(affiliate.Invalid, "there is no export format %q; there are: csv, parquet", format)
+	if err := format.Check(); err != nil {
+		return err
 	}
 	x := &export{engine: e, format: format, from: source(f)}
 	err := e.read(ctx, func(tx *sql.Tx) (err error) {

@@ -19,26 +19,17 @@ func (e *Engine) Report(ctx context.Context, query analytics.Query) (*analytics.
 	if err != nil {
 		return nil, err
 	}
-	r := &analytics.Report{Zone: q.Zone, By: []string{}, Rows: []map[string]any{}, Totals: map[string]int64{}}
-	for _, d := range q.By {
-		r.By = append(r.By, string(d))
-	}
+	r := analytics.NewReport(&q)
 	err = e.read(ctx, func(tx *sql.Tx) error {
 		where, args, err := where(ctx, tx, q.Filter)
 		if err != nil {
 			return err
 		}
-		r.Since, r.Until = q.Since, q.Until
-		if q.Since.IsZero() || q.Until.IsZero() {
-			first, last, err := bounds(ctx, tx, source(q.Filter), where, args...)
-			if err != nil {
-				return err
-			}
-			if last = last.Add(time.Millisecond); last.Before(e.now()) {
-				last = e.now().UTC()
-			}
-			r.Until = orTime(q.Until, last)
-			r.Since = orTime(q.Since, orTime(first, r.Until))
+		err = r.Cover(&q, e.now, func() (first, last time.Time, err error) {
+			return bounds(ctx, tx, source(q.Filter), where, args...)
+		})
+		if err != nil {
+			return err
 		}
 		b := builder{q: q, order: order, local: localTime(analytics.Offsets(zone, r.Since, r.Until))}
 		return fill(ctx, tx, r, &q, b.statement(where), args)
@@ -46,17 +37,8 @@ func (e *Engine) Report(ctx context.Context, query analytics.Query) (*analytics.
 	if err != nil {
 		return nil, err
 	}
-	if len(r.Rows) > q.Limit {
-		r.Rows, r.More = r.Rows[:q.Limit], true
-	}
+	r.Cut(q.Limit)
 	return r, nil
-}
-
-func orTime(t, instead time.Time) time.Time {
-	if t.IsZero() {
-		return instead
-	}
-	return t
 }
 
 // fill runs the statement. Its columns are the dimensions, the link's id where
@@ -76,9 +58,6 @@ func fill(ctx context.Context, tx *sql.Tx, r *analytics.Report, q *analytics.Que
 	}
 	for i := range counts {
 		to = append(to, &counts[i])
-	}
-	for _, m := range metrics {
-		r.Totals[m] = 0
 	}
 	return each(ctx, tx, statement, args, func(rows *sql.Rows) error {
 		if err := rows.Scan(to...); err != nil {
@@ -334,25 +313,24 @@ func where(ctx context.Context, tx *sql.Tx, f analytics.Filter) (string, []any, 
 
 // linkIDs turns ids and short names into ids, at least one: -1 is no link's.
 func linkIDs(ctx context.Context, tx *sql.Tx, values []string) ([]string, error) {
+	numbers, slugs, err := analytics.ParseLinks(values)
+	if err != nil {
+		return nil, err
+	}
 	ids := []string{"-1"}
-	var marks []string
-	var slugs []any
-	for _, v := range values {
-		id, isID, err := analytics.ParseLink(v)
-		switch {
-		case err != nil:
-			return nil, err
-		case isID:
-			ids = append(ids, fmt.Sprint(id))
-		default:
-			marks, slugs = append(marks, "?"), append(slugs, clean(v))
-		}
+	for _, id := range numbers {
+		ids = append(ids, fmt.Sprint(id))
 	}
 	if len(slugs) == 0 {
 		return ids, nil
 	}
+	var marks []string
+	var args []any
+	for _, slug := range slugs {
+		marks, args = append(marks, "?"), append(args, clean(slug))
+	}
 	query := fmt.Sprintf("SELECT link FROM (%s GROUP BY link) WHERE slug IN (%s)", currentNames, strings.Join(marks, ", "))
-	err := each(ctx, tx, query, slugs, func(rows *sql.Rows) error {
+	err = each(ctx, tx, query, args, func(rows *sql.Rows) error {
 		var id int64
 		err := rows.Scan(&id)
 		ids = append(ids, fmt.Sprint(id))

@@ -1,17 +1,14 @@
 package duckdb
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
+	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
-	"github.com/sluicehq/sluice/internal/analytics"
+	"github.com/sluicehq/sluice/internal/analytics/analyticstest"
 )
 
 // BenchmarkTouches measures look-ups among ANALYTICS_CLICKS clicks of thirty days.
@@ -20,31 +17,13 @@ import (
 //
 //	ANALYTICS_CLICKS=10000000 go test -run - -bench Touches -timeout 1h ./internal/analytics/duckdb
 func BenchmarkTouches(b *testing.B) {
-	clicks, err := strconv.Atoi(os.Getenv("ANALYTICS_CLICKS"))
-	if err != nil {
-		clicks = 1_000_000
-	}
-	path := os.Getenv("ANALYTICS_FILE")
-	if path == "" {
-		path = filepath.Join(b.TempDir(), "clicks.duckdb")
-	}
-	e, err := Open(Options{Path: path, MemoryLimit: os.Getenv("ANALYTICS_MEMORY")})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() {
-		if err := e.Close(); err != nil {
-			b.Error(err)
-		}
-	}()
-	if stats, err := e.Stats(context.Background()); err != nil {
+	e := openBench(b)
+	if stats, err := e.Stats(b.Context()); err != nil {
 		b.Fatal(err)
 	} else if stats.Clicks == 0 {
-		ingestTouches(b, e, clicks)
+		storeTouches(b, e, analyticstest.Setting("CLICKS", 1_000_000))
 	}
-	if _, err := e.db.Exec("CHECKPOINT"); err != nil {
-		b.Fatal(err)
-	}
+	settle(b, e)
 	b.Log("before the look-ups: " + memoryPeak())
 	newest := e.extent.last
 	for _, days := range []int{1, 30} {
@@ -52,13 +31,13 @@ func BenchmarkTouches(b *testing.B) {
 			ids, visitors := sample(b, e, n, newest.AddDate(0, 0, -days))
 			b.Run(fmt.Sprintf("%d ids of %d days", n, days), func(b *testing.B) {
 				lookUps(b, n, func() (int, error) {
-					found, err := e.Clicks(context.Background(), ids)
+					found, err := e.Clicks(b.Context(), ids)
 					return len(found), err
 				})
 			})
 			b.Run(fmt.Sprintf("%d visitors of %d days", n, days), func(b *testing.B) {
 				lookUps(b, 0, func() (int, error) {
-					found, err := e.Touches(context.Background(), "amazon-de", visitors, newest.AddDate(0, 0, -days), newest)
+					found, err := e.Touches(b.Context(), analyticstest.Program, visitors, newest.AddDate(0, 0, -days), newest)
 					return len(found), err
 				})
 			})
@@ -67,13 +46,13 @@ func BenchmarkTouches(b *testing.B) {
 		ids, visitors := sample(b, e, 10_000, newest.AddDate(0, 0, -days))
 		b.Run(fmt.Sprintf("known 10000 ids of %d days", days), func(b *testing.B) {
 			lookUps(b, len(ids), func() (int, error) {
-				found, err := e.Known(context.Background(), ids)
+				found, err := e.Known(b.Context(), ids)
 				return len(found), err
 			})
 		})
 		b.Run(fmt.Sprintf("uniques of 10000 visitors of %d days", days), func(b *testing.B) {
 			lookUps(b, 0, func() (n int, err error) {
-				err = e.UniquesOf(context.Background(), visitors, newest.AddDate(0, 0, -days), newest, func(affiliate.VisitorID, int64, time.Time) { n++ })
+				err = e.UniquesOf(b.Context(), visitors, newest.AddDate(0, 0, -days), newest, func(affiliate.VisitorID, int64, time.Time) { n++ })
 				return n, err
 			})
 		})
@@ -83,45 +62,36 @@ func BenchmarkTouches(b *testing.B) {
 
 // lookUps times fn; it has to find so many, or any number when want is 0.
 func lookUps(b *testing.B, want int, fn func() (int, error)) {
-	had := processor()
+	had := analyticstest.Processor()
 	for b.Loop() {
 		if found, err := fn(); err != nil || want != 0 && found != want {
 			b.Fatalf("found %d of %d: %v", found, want, err)
 		}
 	}
-	b.ReportMetric(float64((processor()-had).Microseconds())/1000/float64(b.N), "cpu-ms/op")
+	b.ReportMetric(float64((analyticstest.Processor()-had).Microseconds())/1000/float64(b.N), "cpu-ms/op")
 }
 
-func ingestTouches(b *testing.B, e *Engine, clicks int) {
-	f, rows := newTraffic(), make([]Row, 20_000)
+// storeTouches stores clicks of a month, some of them of visitors who came before.
+func storeTouches(b *testing.B, e *Engine, clicks int) {
+	random := rand.New(rand.NewPCG(7, 13))
 	var visitors [50_000]affiliate.VisitorID
-	span := 30 * float64(msDay)
-	start := float64(time.Now().UnixMilli()) - span
-	position := ""
-	for done := 0; done < clicks; done += len(rows) {
-		rows = rows[:min(len(rows), clicks-done)]
-		f.fill(rows, start+span*float64(done)/float64(clicks), span/float64(clicks))
+	analyticstest.Store(b, e, clicks, 20_000, 30, func(rows []Row) {
 		for i := range rows {
-			r, known := &rows[i], &visitors[f.random.IntN(len(visitors))]
-			if !known.IsZero() && f.random.IntN(5) == 0 {
+			r, known := &rows[i], &visitors[random.IntN(len(visitors))]
+			if !known.IsZero() && random.IntN(5) == 0 {
 				r.Visitor = *known
 			}
 			*known = r.Visitor
-			if f.random.IntN(4) == 0 {
-				r.Query, r.Partner = fmt.Sprintf("gclid=%x", f.random.Uint64()), "partner-8"
+			if random.IntN(4) == 0 {
+				r.Query, r.Partner = fmt.Sprintf("gclid=%x", random.Uint64()), "partner-8"
 			}
 		}
-		next := strconv.Itoa(done + len(rows))
-		if err := e.Append(context.Background(), analytics.Batch{Source: "1/0", From: position, To: next, Rows: rows}); err != nil {
-			b.Fatal(err)
-		}
-		position = next
-	}
+	})
 }
 
 // sample are n clicks since then, evenly spread, and who made them.
 func sample(b *testing.B, e *Engine, n int, since time.Time) (ids []affiliate.ClickID, visitors []affiliate.VisitorID) {
-	ctx := context.Background()
+	ctx := b.Context()
 	err := e.read(ctx, func(tx *sql.Tx) error {
 		var first, last int64
 		if err := tx.QueryRow(`SELECT min(rowid), max(rowid) FROM clicks WHERE "time" >= `+instant(since)).Scan(&first, &last); err != nil {

@@ -15,9 +15,11 @@ import (
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/queue"
 	"github.com/sluicehq/sluice/internal/queue/kafka"
+	"github.com/sluicehq/sluice/internal/queue/queuetest"
 )
 
 func TestOpeningSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	elsewhere := func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == o.Servers[0] {
@@ -43,138 +45,72 @@ func TestOpeningSaysWhatIsWrong(t *testing.T) {
 		"no such mechanism":    {func(o *kafka.Options) { o.Mechanism = "KERBEROS" }, affiliate.Invalid, []string{"SCRAM-SHA-256"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := o
 			c.change(&o)
-			_, errQueue := kafka.OpenQueue(within(t, 8*time.Second), o)
-			_, errProducer := kafka.OpenProducer(within(t, 8*time.Second), o)
+			_, errQueue := kafka.OpenQueue(queuetest.Within(t, 8*time.Second), o)
+			_, errProducer := kafka.OpenProducer(queuetest.Within(t, 8*time.Second), o)
 			for _, err := range []error{errQueue, errProducer} {
-				if err == nil || affiliate.CodeOf(err) != c.code {
-					t.Fatalf("got %v with code %q, want %q", err, affiliate.CodeOf(err), c.code)
-				}
-				for _, say := range c.say {
-					if !strings.Contains(err.Error(), say) {
-						t.Errorf("%q does not say %q", err, say)
-					}
-				}
-				if strings.Contains(err.Error(), "secret-word") {
-					t.Errorf("%q tells the password", err)
-				}
+				queuetest.ExpectRefusal(t, err, c.code, c.say...)
 			}
 		})
 	}
 }
 
-func send(t testing.TB, p *kafka.Producer, from, to int) {
-	t.Helper()
-	var records []queue.Record
-	for i := from; i < to; i++ {
-		records = append(records, queue.Record{Key: uint64(i), Data: fmt.Appendf(nil, "record %d", i)})
-	}
-	if err := p.Send(within(t, 20*time.Second), records); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func open(t testing.TB, q *kafka.Queue, position string) queue.Source {
-	t.Helper()
-	names, err := q.Sources(within(t, 20*time.Second))
-	if err != nil || len(names) == 0 {
-		t.Fatalf("got %q, %v", names, err)
-	}
-	s, err := q.Open(within(t, 20*time.Second), names[0], position)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
-
-// read takes n records and returns the position behind them.
-func read(t testing.TB, s queue.Source, first, n int) (at string) {
-	t.Helper()
-	for seen := 0; seen < n; {
-		b, err := s.Take(within(t, 20*time.Second), n-seen)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range b.Records {
-			if want := fmt.Sprintf("record %d", first+seen); string(r) != want {
-				t.Fatalf("got %q, want %q", r, want)
-			}
-			seen++
-		}
-		at = b.To
-	}
-	return at
-}
-
-func expectLag(t testing.TB, s queue.Source, records int64) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); s.Lag().Records != records; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("lag %+v, want %d records", s.Lag(), records)
-		}
-	}
-}
-
 // A topic of the same name is another: it begins with offset 0 as well.
 func TestAReplacedTopicIsReadFromItsBeginning(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)
-	send(t, p, 0, 20)
-	s := open(t, q, "")
-	at := read(t, s, 0, 20)
-	before, err := q.Sources(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	queuetest.Send(t, p, 0, 20)
+	s := queuetest.Open(t, q, "")
+	at := queuetest.Read(t, s, 0, 20)
+	before := queuetest.Sources(t, q)
 	_ = p.Close()
 	if _, err := admin(t).DeleteTopics(t.Context(), o.Topic); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(500 * time.Millisecond) // a name is free a moment after
 	p = openProducer(t, o)
-	send(t, p, 0, 5)
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		names, err := q.Sources(within(t, 20*time.Second))
-		if err == nil && len(names) == 1 && names[0] != before[0] {
-			break
+	queuetest.Send(t, p, 0, 5)
+	queuetest.Eventually(t, 30*time.Second, func() error {
+		names, err := q.Sources(queuetest.Soon(t))
+		if err != nil || len(names) != 1 || names[0] == before[0] {
+			return fmt.Errorf("the sources are still %q (%v)", names, err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the sources are still %q (%v)", names, err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if _, err := s.Take(within(t, 20*time.Second), 1); !errors.Is(err, queue.ErrMoved) {
+		return nil
+	})
+	if _, err := s.Take(queuetest.Soon(t), 1); !errors.Is(err, queue.ErrMoved) {
 		t.Errorf("the source of the old topic: %v", err)
 	}
 	if _, err := q.Open(t.Context(), before[0], at); affiliate.CodeOf(err) != affiliate.NotFound {
 		t.Errorf("the old topic can be opened: %v", err)
 	}
-	read(t, open(t, q, ""), 0, 5)
+	queuetest.Read(t, queuetest.Open(t, q, ""), 0, 5)
 }
 
 // The log has been cut, as after an election of a broker that lacked records.
 func TestAPositionBehindTheEnd(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)
-	send(t, p, 0, 10)
-	s := open(t, q, "500")
-	send(t, p, 10, 15)
-	read(t, s, 10, 5)
+	queuetest.Send(t, p, 0, 10)
+	s := queuetest.Open(t, q, "500")
+	queuetest.Send(t, p, 10, 15)
+	queuetest.Read(t, s, 10, 5)
 }
 
 // What is removed under a reader that is slow is lost as well.
 func TestLostWhileReading(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)
-	send(t, p, 0, 10)
-	s := open(t, q, "")
-	read(t, s, 0, 10)
+	queuetest.Send(t, p, 0, 10)
+	s := queuetest.Open(t, q, "")
+	queuetest.Read(t, s, 0, 10)
 	long := make([]queue.Record, 1000)
 	for i := range long {
 		long[i].Data = make([]byte, 60<<10) // far more than is fetched ahead
@@ -184,7 +120,7 @@ func TestLostWhileReading(t *testing.T) {
 		}
 	}
 	for i := 0; i < len(long); i += 100 {
-		if err := p.Send(within(t, 20*time.Second), long[i:i+100]); err != nil {
+		if err := p.Send(queuetest.Soon(t), long[i:i+100]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -195,7 +131,7 @@ func TestLostWhileReading(t *testing.T) {
 	}
 	taken, last := 0, -1
 	for last < 999 {
-		b, err := s.Take(within(t, 20*time.Second), 1000)
+		b, err := s.Take(queuetest.Soon(t), 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,10 +150,11 @@ func TestLostWhileReading(t *testing.T) {
 }
 
 func TestExamine(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 2
 	p := openProducer(t, o)
-	findings, err := p.Examine(within(t, 20*time.Second))
+	findings, err := p.Examine(queuetest.Soon(t))
 	if err != nil || len(findings) != 1 || findings[0].Harmful || !strings.Contains(findings[0].Problem, "one broker") {
 		t.Errorf("a topic as it should be on one broker: %+v, %v", findings, err)
 	}
@@ -232,38 +169,44 @@ func TestExamine(t *testing.T) {
 	}
 	o.Partitions = 4
 	q := openQueue(t, o)
-	if findings, err = q.Examine(within(t, 20*time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	queuetest.Eventually(t, 20*time.Second, func() error { // a broker heeds a change a moment after it has agreed
+		findings, err := q.Examine(queuetest.Soon(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return expectFindings(findings, map[string]bool{
+			"has 2 partitions, not 4": false, "keeps records for 1h": false, "batches of 100000 bytes": false,
+			"lacks records": true, "is compacted": true,
+		})
+	})
+	queuetest.Eventually(t, 20*time.Second, func() error { // the broker decides on the number
+		if names := queuetest.Sources(t, q); len(names) != 2 {
+			return fmt.Errorf("the sources are %q", names)
+		}
+		return nil
+	})
+}
+
+// expectFindings reports which problems are not named, each with whether it is harmful.
+func expectFindings(findings []affiliate.Finding, want map[string]bool) error {
 	said := map[bool]string{}
 	for _, f := range findings {
 		said[f.Harmful] += f.Problem + "\n"
 		if f.Mend == "" {
-			t.Errorf("%+v", f)
+			return fmt.Errorf("there is no way to mend %+v", f)
 		}
 	}
-	for want, harmful := range map[string]bool{
-		"has 2 partitions, not 4": false, "keeps records for 1h": false, "batches of 100000 bytes": false,
-		"lacks records": true, "is compacted": true,
-	} {
-		if !strings.Contains(said[harmful], want) {
-			t.Errorf("no word of %q (harmful %v) in\n%s", want, harmful, said[harmful])
+	for problem, harmful := range want {
+		if !strings.Contains(said[harmful], problem) {
+			return fmt.Errorf("no word of %q (harmful %v) in\n%s", problem, harmful, said[harmful])
 		}
 	}
-	names := map[string]bool{}
-	for len(names) < 2 { // the broker decides on the number
-		sources, err := q.Sources(within(t, 20*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range sources {
-			names[name] = true
-		}
-	}
+	return nil
 }
 
 // The topic takes only short batches: the records are not too long, the topic is wrong.
 func TestATopicThatTakesLittle(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	p := openProducer(t, o)
 	value := "2000"
@@ -272,7 +215,13 @@ func TestATopicThatTakesLittle(t *testing.T) {
 	}
 	data := make([]byte, 8000)
 	_, _ = rand.Read(data) // so that it does not become short by compression
-	err := p.Send(within(t, 20*time.Second), []queue.Record{{Data: data}})
+	var err error
+	queuetest.Eventually(t, 20*time.Second, func() error { // a broker heeds a change a moment after it has agreed
+		if err = p.Send(queuetest.Soon(t), []queue.Record{{Data: data}}); err == nil {
+			return errors.New("the topic takes what is too long for it")
+		}
+		return nil
+	})
 	if affiliate.CodeOf(err) != affiliate.TooLarge || !strings.Contains(err.Error(), "max.message.bytes") {
 		t.Errorf("got %v", err)
 	}
@@ -280,38 +229,23 @@ func TestATopicThatTakesLittle(t *testing.T) {
 
 // The group's offsets are for tools that show the lag.
 func TestTheGroupIsTold(t *testing.T) {
+	t.Parallel()
 	o := optionsOf(t)
 	o.Partitions = 1
 	p, q := openProducer(t, o), openQueue(t, o)
-	send(t, p, 0, 100)
-	s := open(t, q, "")
-	if err := s.Commit(t.Context(), read(t, s, 0, 60)); err != nil {
+	queuetest.Send(t, p, 0, 100)
+	s := queuetest.Open(t, q, "")
+	if err := s.Commit(t.Context(), queuetest.Read(t, s, 0, 60)); err != nil {
 		t.Fatal(err)
 	}
-	expectLag(t, s, 40)
+	queuetest.ExpectLag(t, s, 40)
 	broker := admin(t)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		offsets, err := broker.FetchOffsets(within(t, 20*time.Second), o.Topic)
-		if at, ok := offsets.Lookup(o.Topic, 0); err == nil && ok && at.At == 60 {
-			break
+	queuetest.Eventually(t, 20*time.Second, func() error {
+		offsets, err := broker.FetchOffsets(queuetest.Soon(t), o.Topic)
+		if at, ok := offsets.Lookup(o.Topic, 0); err != nil || !ok || at.At != 60 {
+			return fmt.Errorf("the group has %v (%v)", offsets, err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the group has %v (%v)", offsets, err)
-		}
-	}
-	read(t, open(t, q, ""), 0, 100) // and nobody's business
-}
-
-// The second opening is the one that counts.
-func TestOpeningTwice(t *testing.T) {
-	o := optionsOf(t)
-	o.Partitions = 1
-	p, q := openProducer(t, o), openQueue(t, o)
-	first, second := open(t, q, ""), open(t, q, "")
-	send(t, p, 0, 3)
-	if _, err := first.Take(within(t, 10*time.Second), 1); !errors.Is(err, queue.ErrMoved) {
-		t.Errorf("the first: %v", err)
-	}
-	_ = first.Close()
-	read(t, second, 0, 3)
+		return nil
+	})
+	queuetest.Read(t, queuetest.Open(t, q, ""), 0, 100) // and nobody's business
 }

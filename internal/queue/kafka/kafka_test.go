@@ -48,50 +48,27 @@ func optionsOf(t testing.TB) kafka.Options {
 	return o
 }
 
-func within(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func openProducer(t testing.TB, o kafka.Options) *kafka.Producer {
 	t.Helper()
-	p, err := kafka.OpenProducer(within(t, 20*time.Second), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Close() })
-	return p
+	return queuetest.Opened(t, func(ctx context.Context) (*kafka.Producer, error) { return kafka.OpenProducer(ctx, o) })
 }
 
 func openQueue(t testing.TB, o kafka.Options) *kafka.Queue {
 	t.Helper()
-	q, err := kafka.OpenQueue(within(t, 20*time.Second), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = q.Close() })
-	return q
+	return queuetest.Opened(t, func(ctx context.Context) (*kafka.Queue, error) { return kafka.OpenQueue(ctx, o) })
 }
 
 func TestQueue(t *testing.T) {
+	t.Parallel()
 	queuetest.Run(t, func(t *testing.T) queuetest.Fixture {
 		o := optionsOf(t)
 		o.Partitions = 1
-		q, p := openQueue(t, o), openProducer(t, o)
-		names, err := q.Sources(within(t, 20*time.Second))
-		if err != nil || len(names) != 1 {
-			t.Fatalf("got %q, %v", names, err)
-		}
-		return queuetest.Fixture{Queue: q, Source: names[0], Append: func(t *testing.T, record string) {
-			if err := p.Send(t.Context(), []queue.Record{{Data: []byte(record)}}); err != nil {
-				t.Fatal(err)
-			}
-		}}
+		return queuetest.FixtureOf(t, openQueue(t, o), openProducer(t, o))
 	})
 }
 
 func TestBroker(t *testing.T) {
+	t.Parallel()
 	queuetest.RunBroker(t, func(t *testing.T, s queuetest.Setup) queuetest.Broker {
 		o := optionsOf(t)
 		o.Partitions, o.RetentionBytes = s.Partitions, s.RetentionBytes

@@ -70,11 +70,9 @@ func (v *vault) holds(n int) error {
 	return nil
 }
 
-func numbered(i int) string { return fmt.Sprintf("record %d", i) }
-
-// collect reads whatever sources the queue has, as the collector does, until the
-// returned function is called; it waits for the end.
-func collect(t *testing.T, q queue.Queue, v *vault) (stop func()) {
+// collect reads whatever sources the queue has, as the collector does, until the test
+// ends.
+func collect(t *testing.T, q queue.Queue, v *vault) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -106,10 +104,10 @@ func collect(t *testing.T, q queue.Queue, v *vault) (stop func()) {
 			}
 		}
 	})
-	return func() {
+	t.Cleanup(func() {
 		cancel()
 		running.Wait()
-	}
+	})
 }
 
 func readSource(ctx context.Context, t *testing.T, q queue.Queue, name string, v *vault) {
@@ -118,20 +116,23 @@ func readSource(ctx context.Context, t *testing.T, q queue.Queue, name string, v
 		return // it is tried again while it is listed
 	}
 	defer func() { _ = s.Close() }()
+	unlessOver := func(what string, err error) {
+		if ctx.Err() == nil && !errors.Is(err, queue.ErrMoved) && !errors.Is(err, queue.ErrClosed) {
+			t.Errorf("%s of %s: %v", what, name, err)
+		}
+	}
 	for {
 		b, err := s.Take(ctx, 100)
 		if err != nil {
-			if ctx.Err() == nil && !errors.Is(err, queue.ErrMoved) && !errors.Is(err, queue.ErrClosed) {
-				t.Errorf("Take of %s: %v", name, err)
-			}
+			unlessOver("Take", err)
 			return
 		}
 		time.Sleep(v.storing)
 		if !v.store(name, b) {
 			return
 		}
-		if err := s.Commit(ctx, b.To); err != nil && ctx.Err() == nil && !errors.Is(err, queue.ErrMoved) && !errors.Is(err, queue.ErrClosed) {
-			t.Errorf("Commit of %s: %v", name, err)
+		if err := s.Commit(ctx, b.To); err != nil {
+			unlessOver("Commit", err)
 		}
 	}
 }

@@ -1,78 +1,17 @@
 package rabbitmq_test
 
 import (
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/sluicehq/sluice/internal/queue"
+	"github.com/sluicehq/sluice/internal/queue/queuetest"
 )
 
-// used is the processor time of this process.
-func used(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
+// Into 12 partitions.
+func BenchmarkSend(b *testing.B) { queuetest.BenchmarkSend(b, openProducer(b, optionsOf(b))) }
 
-const recordsPerSend = 10_000
-
-func clicks() []queue.Record {
-	records := make([]queue.Record, recordsPerSend)
-	for i := range records {
-		records[i] = queue.Record{Key: uint64(i) * 0x9e3779b97f4a7c15, Data: make([]byte, 200)}
-		for j := range records[i].Data {
-			records[i].Data[j] = byte(i * (j + 7) >> 3)
-		}
-	}
-	return records
-}
-
-// report gives the figures by record: what is ours of the processor, and how many a second.
-func report(b *testing.B, records int, cpu time.Duration) {
-	b.ReportMetric(float64(cpu.Nanoseconds())/float64(records), "cpu-ns/record")
-	b.ReportMetric(float64(records)/b.Elapsed().Seconds(), "records/s")
-}
-
-// Sends of 10,000 records of 200 bytes into 12 partitions, one after the other.
-func BenchmarkSend(b *testing.B) {
-	p := openProducer(b, optionsOf(b))
-	records := clicks()
-	before := used(b)
-	for b.Loop() {
-		if err := p.Send(b.Context(), records); err != nil {
-			b.Fatal(err)
-		}
-	}
-	report(b, b.N*recordsPerSend, used(b)-before)
-}
-
-// One reader of one partition, in batches of 10,000, as the collector takes them.
+// From one partition.
 func BenchmarkTake(b *testing.B) {
 	o := optionsOf(b)
 	o.Partitions = 1
-	p, q := openProducer(b, o), openQueue(b, o)
-	records := clicks()
-	const sends = 40
-	for range sends {
-		if err := p.Send(b.Context(), records); err != nil {
-			b.Fatal(err)
-		}
-	}
-	before, total := used(b), 0
-	for b.Loop() {
-		s := open(b, q, "")
-		for n := 0; n < sends*recordsPerSend; {
-			batch, err := s.Take(b.Context(), recordsPerSend)
-			if err != nil {
-				b.Fatal(err)
-			}
-			n += len(batch.Records)
-			total += len(batch.Records)
-		}
-		_ = s.Close()
-	}
-	report(b, total, used(b)-before)
+	queuetest.BenchmarkTake(b, openProducer(b, o), openQueue(b, o))
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -45,48 +44,27 @@ func optionsOf(t testing.TB) rabbitmq.Options {
 	return o
 }
 
-func within(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func openProducer(t testing.TB, o rabbitmq.Options) *rabbitmq.Producer {
-	p, err := rabbitmq.OpenProducer(within(t, 20*time.Second), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Close() })
-	return p
+	t.Helper()
+	return queuetest.Opened(t, func(ctx context.Context) (*rabbitmq.Producer, error) { return rabbitmq.OpenProducer(ctx, o) })
 }
 
 func openQueue(t testing.TB, o rabbitmq.Options) *rabbitmq.Queue {
-	q, err := rabbitmq.OpenQueue(within(t, 20*time.Second), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = q.Close() })
-	return q
+	t.Helper()
+	return queuetest.Opened(t, func(ctx context.Context) (*rabbitmq.Queue, error) { return rabbitmq.OpenQueue(ctx, o) })
 }
 
 func TestQueue(t *testing.T) {
+	t.Parallel()
 	queuetest.Run(t, func(t *testing.T) queuetest.Fixture {
 		o := optionsOf(t)
 		o.Partitions = 1
-		q, p := openQueue(t, o), openProducer(t, o)
-		names, err := q.Sources(t.Context())
-		if err != nil || len(names) != 1 {
-			t.Fatalf("got %q, %v", names, err)
-		}
-		return queuetest.Fixture{Queue: q, Source: names[0], Append: func(t *testing.T, record string) {
-			if err := p.Send(t.Context(), []queue.Record{{Data: []byte(record)}}); err != nil {
-				t.Fatal(err)
-			}
-		}}
+		return queuetest.FixtureOf(t, openQueue(t, o), openProducer(t, o))
 	})
 }
 
 func TestBroker(t *testing.T) {
+	t.Parallel()
 	queuetest.RunBroker(t, func(t *testing.T, s queuetest.Setup) queuetest.Broker {
 		o := optionsOf(t)
 		o.Partitions = s.Partitions

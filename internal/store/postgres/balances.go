@@ -1,9 +1,7 @@
 package postgres
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/ledger"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // balanceOfRow is the balance of account a, of the query around it, after the posting $1.
@@ -21,7 +20,7 @@ func (b books) lastUntil(at time.Time) (seq int64, err error) {
 	if at.IsZero() {
 		return math.MaxInt64, nil
 	}
-	_, err = b.t.one([]any{&seq}, "SELECT seq FROM postings WHERE at <= $1 ORDER BY at DESC, seq DESC LIMIT 1", millis(at))
+	_, err = b.t.one([]any{&seq}, "SELECT seq FROM postings WHERE at <= $1 ORDER BY at DESC, seq DESC LIMIT 1", engine.Millis(at))
 	return seq, err
 }
 
@@ -59,7 +58,7 @@ func (b books) balances(at time.Time, which func(*where)) (balances []store.Bala
 }
 
 func (b books) SubjectBalances(subject string) (map[ledger.Account]affiliate.Money, error) {
-	sums := map[ledger.Account]affiliate.Money{}
+	sums := engine.SubjectSums{}
 	err := b.t.each(`SELECT a.name, a.currency, sum(e.amount)::bigint FROM postings p JOIN entries e ON e.posting = p.seq
 		JOIN accounts a ON a.id = e.account WHERE p.subject = $1 GROUP BY a.name, a.currency`, []any{raw(subject)}, func(rows pgx.Rows) error {
 		var name ledger.Account
@@ -67,11 +66,7 @@ func (b books) SubjectBalances(subject string) (map[ledger.Account]affiliate.Mon
 		if err := rows.Scan(to(&name), to(&sum.Currency), &sum.Minor); err != nil {
 			return err
 		}
-		if other, met := sums[name]; met {
-			return affiliate.Errorf(affiliate.Conflict, "%q has entries in %s and in %s for the account %s; read its postings", subject, other.Currency, sum.Currency, name)
-		}
-		sums[name] = sum
-		return nil
+		return sums.Add(subject, name, sum)
 	})
 	if err != nil {
 		return nil, err
@@ -146,9 +141,7 @@ func (b books) accountPostings(q store.PostingQuery) (seqs []int64, err error) {
 		}
 		seqs = append(seqs, more...)
 	}
-	slices.SortFunc(seqs, func(a, b int64) int { return cmp.Compare(b, a) })
-	seqs = slices.Compact(seqs)
-	return seqs[:min(len(seqs), max(q.Limit, 0))], nil
+	return engine.Newest(seqs, q.Limit), nil
 }
 
 func (b books) numbers(query string, args ...any) (numbers []int64, err error) {

@@ -4,6 +4,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 type changes struct{ t *transaction }
@@ -63,7 +64,7 @@ func (c changes) Append(batch []store.Change) error {
 			before[i], after[i] = blob(part[i].Before), blob(part[i].After)
 		}
 		err := c.t.write("INSERT INTO changes ("+changeColumns+") SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[])",
-			numbers(part, func(ch *store.Change) int64 { return ch.Seq }), numbers(part, func(ch *store.Change) int64 { return millis(ch.At) }),
+			numbers(part, func(ch *store.Change) int64 { return ch.Seq }), numbers(part, func(ch *store.Change) int64 { return engine.Millis(ch.At) }),
 			raws(part, func(ch *store.Change) string { return ch.Actor }), raws(part, func(ch *store.Change) string { return ch.Kind }),
 			raws(part, func(ch *store.Change) string { return ch.Action }), raws(part, func(ch *store.Change) string { return ch.Key }), before, after)
 		if err != nil {

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 const conversionColumns = `id, program, tx, event, ordinal, state, at, updated, due, amount, currency, shares, partner, click_id, click_at, visitor, coupon, customer, link, page, variant, sub1, revision, flagged, path, rulings, evidence, whole`
@@ -29,15 +29,15 @@ var putConversion = func() string {
 
 func (b books) PutConversion(c store.Conversion) error {
 	return b.t.write(putConversion,
-		raw(c.ID), raw(c.Program), raw(c.Tx), raw(c.Event), int64(c.Ordinal), raw(c.State), millis(c.At), millis(c.Updated), millis(c.Due),
-		c.Order.Minor, raw(c.Order.Currency), blob(c.Shares), raw(c.Partner), raw(c.ClickID), millis(c.ClickAt), raw(c.Visitor), raw(c.Coupon),
+		raw(c.ID), raw(c.Program), raw(c.Tx), raw(c.Event), int64(c.Ordinal), raw(c.State), engine.Millis(c.At), engine.Millis(c.Updated), engine.Millis(c.Due),
+		c.Order.Minor, raw(c.Order.Currency), blob(c.Shares), raw(c.Partner), raw(c.ClickID), engine.Millis(c.ClickAt), raw(c.Visitor), raw(c.Coupon),
 		raw(c.Customer), c.Link, raw(c.Page), raw(c.Variant), raw(c.Sub1), c.Revision, c.Flagged, blob(c.Path), blob(c.Rulings), blob(c.Evidence), c.Whole)
 }
 
 func (b books) Conversion(id string) (store.Conversion, error) {
 	found, err := b.conversions(" WHERE id = $1", raw(id))
 	if err == nil && len(found) == 0 {
-		err = noRow("conversions", id)
+		err = engine.NoItem("conversions", id)
 	}
 	if err != nil {
 		return store.Conversion{}, err
@@ -50,7 +50,7 @@ func (b books) ConversionsOf(program, tx string) ([]store.Conversion, error) {
 }
 
 func (b books) DueConversions(now time.Time, limit int) ([]store.Conversion, error) {
-	return b.conversions(" WHERE due > 0 AND due <= $1 ORDER BY due, id LIMIT $2", millis(now), int64(limit))
+	return b.conversions(" WHERE due > 0 AND due <= $1 ORDER BY due, id LIMIT $2", engine.Millis(now), int64(limit))
 }
 
 func (b books) FindConversions(q store.ConversionQuery) ([]store.Conversion, error) {
@@ -62,7 +62,7 @@ func (b books) FindConversions(q store.ConversionQuery) ([]store.Conversion, err
 			return nil, err
 		}
 		if !found {
-			return nil, noRow("conversions", q.Before)
+			return nil, engine.NoItem("conversions", q.Before)
 		}
 		w.and("(at, id) < (?::bigint, ?::bytea)", at, raw(q.Before))
 	}
@@ -86,17 +86,17 @@ func conversionWhere(q store.ConversionQuery) (w where) {
 		w.and("click_id = ? AND click_id <> ''", raw(q.Click))
 	}
 	if !q.From.IsZero() {
-		w.and("at >= ?", millis(q.From))
+		w.and("at >= ?", engine.Millis(q.From))
 	}
 	if !q.To.IsZero() {
-		w.and("at < ?", millis(q.To))
+		w.and("at < ?", engine.Millis(q.To))
 	}
 	return w
 }
 
 func (b books) CustomerOrders(program, customer string, before time.Time) (n int, err error) {
 	_, err = b.t.one([]any{&n}, "SELECT count(*) FROM conversions WHERE program = $1 AND customer = $2 AND customer <> '' AND at < $3",
-		raw(program), raw(customer), millis(before))
+		raw(program), raw(customer), engine.Millis(before))
 	return n, err
 }
 
@@ -104,7 +104,7 @@ func (b books) CustomerOrders(program, customer string, before time.Time) (n int
 func (b books) Volume(program, partner string, from, to time.Time) (minor int64, err error) {
 	_, err = b.t.one([]any{&minor}, `SELECT coalesce(sum(amount), 0)::bigint FROM conversions
 		WHERE program = $1 AND partner = $2 AND at >= $3 AND at < $4 AND state NOT IN ('reversed', 'unmatched')`,
-		raw(program), raw(partner), millis(from), millis(to))
+		raw(program), raw(partner), engine.Millis(from), engine.Millis(to))
 	return minor, err
 }
 
@@ -114,13 +114,7 @@ func (b books) SumConversions(q store.SumQuery) ([]store.ConversionSum, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, end := int64(math.MinInt64), int64(math.MaxInt64)
-	if !q.From.IsZero() {
-		from = millis(q.From)
-	}
-	if !q.To.IsZero() {
-		end = millis(q.To)
-	}
+	from, end := engine.Span(q.From, q.To)
 	const query = `SELECT ` + cohort + `, state, amount, currency, whole, shares, link, program, page, partner, variant, sub1
 		FROM conversions WHERE ` + cohort + ` >= $1 AND ` + cohort + ` < $2`
 	var r store.SumRow

@@ -6,8 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 type documents struct{ t *transaction }
@@ -18,7 +18,7 @@ func (d documents) Get(kind store.Kind, key string) (doc store.Document, err err
 		return store.Document{}, err
 	}
 	if !found {
-		return store.Document{}, noDocument(kind, key)
+		return store.Document{}, engine.NoDocument(kind, key)
 	}
 	doc.Key = key
 	return doc, nil
@@ -39,21 +39,17 @@ func (d documents) List(kind store.Kind, prefix string) (docs []store.Document, 
 
 func (d documents) Put(kind store.Kind, doc store.Document) error {
 	return d.t.write("INSERT INTO documents (kind, key, body, expires) VALUES ($1, $2, $3, $4) ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body, expires = excluded.expires",
-		raw(kind), raw(doc.Key), append([]byte{}, bytes.Clone(doc.Body)...), millis(doc.Expires))
+		raw(kind), raw(doc.Key), append([]byte{}, bytes.Clone(doc.Body)...), engine.Millis(doc.Expires))
 }
 
 func (d documents) Delete(kind store.Kind, key string) error {
 	n, err := d.t.exec("DELETE FROM documents WHERE kind = $1 AND key = $2", raw(kind), raw(key))
 	if err == nil && n == 0 {
-		return noDocument(kind, key)
+		return engine.NoDocument(kind, key)
 	}
 	return err
 }
 
 func (d documents) Sweep(now time.Time) (removed int64, err error) {
 	return d.t.exec("DELETE FROM documents WHERE expires > 0 AND expires <= $1", now.UnixMilli())
-}
-
-func noDocument(kind store.Kind, key string) error {
-	return affiliate.Errorf(affiliate.NotFound, "there is no %s %q", kind, key)
 }

@@ -8,25 +8,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
 )
 
 // tableOf is the table of a group's items.
-func tableOf(g *store.Group) string {
-	if g.Name == "messages" {
+func tableOf(group string) string {
+	if group == "messages" {
 		return "outbox"
 	}
-	return g.Name
-}
-
-// columnsOf are the columns of a group.
-func columnsOf(g *store.Group) []string {
-	names := make([]string, len(g.Fields))
-	for i, f := range g.Fields {
-		names[i] = f.Name
-	}
-	return names
+	return group
 }
 
 // isFlag says whether a number is a yes or no.
@@ -36,7 +26,7 @@ func isFlag(g *store.Group, f *store.Field) bool {
 
 // expressions read a group's columns as the contract has them.
 func expressions(g *store.Group) []string {
-	names := columnsOf(g)
+	names := g.Names()
 	for i := range g.Fields {
 		switch {
 		case g.Name == "counters" && names[i] == "name":
@@ -53,7 +43,7 @@ func (s *Store) Counts(ctx context.Context) (counts []int64, err error) {
 	err = s.atOnce(ctx, func(tx pgx.Tx) error {
 		counts = make([]int64, len(store.Groups))
 		for i := range store.Groups {
-			if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+tableOf(&store.Groups[i])).Scan(&counts[i]); err != nil {
+			if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+tableOf(store.Groups[i].Name)).Scan(&counts[i]); err != nil {
 				return err
 			}
 		}
@@ -64,14 +54,12 @@ func (s *Store) Counts(ctx context.Context) (counts []int64, err error) {
 
 // Dump reads one group after the other along the index of its key.
 func (s *Store) Dump(ctx context.Context, from store.Mark, fn func(*store.Item) error) error {
-	first := 0
-	if from.Group != "" {
-		if first = store.GroupNamed(from.Group); first < 0 || len(from.Key) != store.Groups[first].Key {
-			return affiliate.Errorf(affiliate.Invalid, "there is no place %q in the dump of a store", from.Group)
-		}
+	first, err := from.First()
+	if err != nil {
+		return err
 	}
 	var refused error // by fn
-	err := s.atOnce(ctx, func(tx pgx.Tx) error {
+	err = s.atOnce(ctx, func(tx pgx.Tx) error {
 		// Sorting would gather a group on the server before it sends the first row.
 		if _, err := tx.Exec(ctx, "SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"); err != nil {
 			return err
@@ -96,10 +84,11 @@ func (s *Store) Dump(ctx context.Context, from store.Mark, fn func(*store.Item) 
 
 // atOnce reads one moment of the store.
 func (s *Store) atOnce(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	if err := s.enter(); err != nil {
+	leave, err := s.gate.Enter()
+	if err != nil {
 		return err
 	}
-	defer s.running.Done()
+	defer leave()
 	return s.failureOf(ctx, pgx.BeginTxFunc(ctx, s.reader, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, fn))
 }
 
@@ -115,7 +104,7 @@ func dump(ctx context.Context, tx pgx.Tx, number int, after []store.Value, fn fu
 	}
 	columns := expressions(g)
 	key := strings.Join(columns[:g.Key], ", ")
-	query, args := "SELECT "+strings.Join(columns, ", ")+" FROM "+tableOf(g), []any{}
+	query, args := "SELECT "+strings.Join(columns, ", ")+" FROM "+tableOf(g.Name), []any{}
 	if after != nil {
 		places := make([]string, g.Key)
 		for i, v := range after {

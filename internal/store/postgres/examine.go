@@ -52,10 +52,11 @@ const surroundingsQuery = `SELECT current_setting('server_version_num')::int, cl
 // Examine looks at the server and the schema, at a moment that the caller knows as now. What Open would refuse it
 // finds as well: the server may have been changed or replaced since. Its error is that it could not look.
 func (s *Store) Examine(ctx context.Context, now time.Time) ([]affiliate.Finding, error) {
-	if err := s.enter(); err != nil {
+	leave, err := s.gate.Enter()
+	if err != nil {
 		return nil, err
 	}
-	defer s.running.Done()
+	defer leave()
 	t, err := s.begin(ctx, s.reader, snapshot)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // portionRows is how many links are read at a time. Between two portions the connection is free, so that whoever
@@ -93,7 +94,7 @@ func (l links) handOut(p *portion, fn func(affiliate.Link) error) error {
 				if i > 0 {
 					start = p.ends[i-1]
 				}
-				found[i], errs[d] = l.decode(p.bodies[start:p.ends[i]])
+				found[i], errs[d] = engine.DecodeLink(l.t.store.place, p.bodies[start:p.ends[i]])
 			}
 		}
 		if len(found) <= 2*decoders {

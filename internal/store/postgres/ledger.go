@@ -3,21 +3,16 @@ package postgres
 import (
 	"github.com/jackc/pgx/v5"
 
-	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/ledger"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // ledgerEnd is what an Update that posts knows of the end of the books.
 type ledgerEnd struct {
 	seq, at     int64
 	lastAccount int64
-	accounts    map[accountName]*account
-}
-
-type accountName struct {
-	name     ledger.Account
-	currency affiliate.Currency
+	accounts    map[engine.AccountKey]*account
 }
 
 // account is an account in one currency and its last balance.
@@ -34,7 +29,7 @@ func (b books) Post(batch []ledger.Posting) (added int, err error) {
 	if err != nil || len(fresh) == 0 {
 		return 0, err
 	}
-	now, after, err := b.balancesAfter(fresh)
+	after, now, err := engine.BalancesAfter(fresh, b.lastBalance)
 	if err != nil {
 		return 0, err
 	}
@@ -51,11 +46,11 @@ func (b books) Post(batch []ledger.Posting) (added int, err error) {
 func (b books) openLedger(batch []ledger.Posting) (fresh []*ledger.Posting, err error) {
 	end := b.t.ledger
 	if end == nil {
-		end = &ledgerEnd{accounts: map[accountName]*account{}}
+		end = &ledgerEnd{accounts: map[engine.AccountKey]*account{}}
 		b.t.askEach("SELECT seq, at FROM postings ORDER BY seq DESC LIMIT 1", nil, func(rows pgx.Rows) error { return rows.Scan(&end.seq, &end.at) })
 		b.t.askEach("SELECT coalesce(max(id), 0) FROM accounts", nil, func(rows pgx.Rows) error { return rows.Scan(&end.lastAccount) })
 	}
-	found := map[accountName]*account{}
+	found := map[engine.AccountKey]*account{}
 	b.askAccounts(batch, end, found)
 	there := make(map[string]bool, len(batch))
 	b.t.askEach("SELECT id FROM postings WHERE id = ANY($1::bytea[])", []any{raws(batch, func(p *ledger.Posting) string { return p.ID })}, func(rows pgx.Rows) error {
@@ -81,15 +76,15 @@ func (b books) openLedger(batch []ledger.Posting) (fresh []*ledger.Posting, err 
 }
 
 // askAccounts asks for the accounts that are not known yet, each with the balance after its last entry.
-func (b books) askAccounts(batch []ledger.Posting, end *ledgerEnd, found map[accountName]*account) {
+func (b books) askAccounts(batch []ledger.Posting, end *ledgerEnd, found map[engine.AccountKey]*account) {
 	var names, currencies [][]byte
-	asked := map[accountName]bool{}
+	asked := map[engine.AccountKey]bool{}
 	for i := range batch {
 		for _, e := range batch[i].Entries {
-			name := accountName{e.Account, e.Amount.Currency}
+			name := engine.AccountOf(e)
 			if end.accounts[name] == nil && !asked[name] {
 				asked[name] = true
-				names, currencies = append(names, raw(name.name)), append(currencies, raw(name.currency))
+				names, currencies = append(names, raw(name.Name)), append(currencies, raw(name.Currency))
 			}
 		}
 	}
@@ -99,49 +94,36 @@ func (b books) askAccounts(batch []ledger.Posting, end *ledgerEnd, found map[acc
 	b.t.askEach(`SELECT a.id, a.name, a.currency, coalesce((SELECT e.balance FROM entries e WHERE e.account = a.id ORDER BY e.posting DESC, e.line DESC LIMIT 1), 0)
 		FROM unnest($1::bytea[], $2::bytea[]) asked (name, currency) JOIN accounts a ON a.name = asked.name AND a.currency = asked.currency`,
 		[]any{names, currencies}, func(rows pgx.Rows) error {
-			var name accountName
+			var name engine.AccountKey
 			var a account
-			err := rows.Scan(&a.id, to(&name.name), to(&name.currency), &a.balance)
+			err := rows.Scan(&a.id, to(&name.Name), to(&name.Currency), &a.balance)
 			found[name] = &a
 			return err
 		})
 }
 
-// balancesAfter computes the balance after each entry and that of each account in the end, before anything is written.
-func (b books) balancesAfter(postings []*ledger.Posting) (now map[accountName]int64, after []int64, err error) {
-	now = map[accountName]int64{}
-	for _, p := range postings {
-		for _, e := range p.Entries {
-			name := accountName{e.Account, e.Amount.Currency}
-			balance, met := now[name]
-			if a := b.t.ledger.accounts[name]; !met && a != nil {
-				balance = a.balance
-			}
-			sum := balance + e.Amount.Minor
-			if (sum > balance) != (e.Amount.Minor > 0) && e.Amount.Minor != 0 {
-				return nil, nil, affiliate.Errorf(affiliate.Invalid, "the posting %q would take the account %s beyond what can be counted", p.ID, e.Account)
-			}
-			now[name] = sum
-			after = append(after, sum)
-		}
+// lastBalance is the balance of an account that openLedger has asked for.
+func (b books) lastBalance(name engine.AccountKey) (int64, error) {
+	if a := b.t.ledger.accounts[name]; a != nil {
+		return a.balance, nil
 	}
-	return now, after, nil
+	return 0, nil
 }
 
 // writeAccounts opens the accounts that are not there, in the order in which the postings name them, and keeps all balances.
-func (b books) writeAccounts(postings []*ledger.Posting, now map[accountName]int64) error {
+func (b books) writeAccounts(postings []*ledger.Posting, now map[engine.AccountKey]int64) error {
 	end := b.t.ledger
 	var ids []int64
 	var names, currencies [][]byte
 	for _, p := range postings {
 		for _, e := range p.Entries {
-			name := accountName{e.Account, e.Amount.Currency}
+			name := engine.AccountOf(e)
 			a := end.accounts[name]
 			if a == nil {
 				end.lastAccount++
 				a = &account{id: end.lastAccount}
 				end.accounts[name] = a
-				ids, names, currencies = append(ids, a.id), append(names, raw(name.name)), append(currencies, raw(name.currency))
+				ids, names, currencies = append(ids, a.id), append(names, raw(name.Name)), append(currencies, raw(name.Currency))
 			}
 			a.balance = now[name]
 		}
@@ -157,7 +139,7 @@ func (b books) writePostings(postings []*ledger.Posting) error {
 	seqs, ats := make([]int64, len(postings)), make([]int64, len(postings))
 	for i, p := range postings {
 		end.seq++
-		end.at = max(end.at, millis(p.At))
+		end.at = max(end.at, engine.Millis(p.At))
 		seqs[i], ats[i] = end.seq, end.at
 	}
 	column := func(text func(*ledger.Posting) string) [][]byte {
@@ -183,7 +165,7 @@ func (b books) writeEntries(fresh []*ledger.Posting, after []int64) error {
 	first := b.t.ledger.seq - int64(len(fresh)) + 1
 	for i, p := range fresh {
 		for line, e := range p.Entries {
-			a := b.t.ledger.accounts[accountName{e.Account, e.Amount.Currency}]
+			a := b.t.ledger.accounts[engine.AccountOf(e)]
 			rows[0], rows[1] = append(rows[0], first+int64(i)), append(rows[1], int64(line))
 			rows[2], rows[3] = append(rows[2], a.id), append(rows[3], e.Amount.Minor)
 		}

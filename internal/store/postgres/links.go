@@ -1,27 +1,25 @@
 package postgres
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 type links struct{ t *transaction }
 
 func (l links) Get(id int64) (affiliate.Link, error) {
-	return l.one(fmt.Sprintf("there is no link %d", id), "SELECT body FROM links WHERE id = $1", id)
+	return l.one(engine.NoLink(id), "SELECT body FROM links WHERE id = $1", id)
 }
 
 func (l links) BySlug(site, slug string) (affiliate.Link, error) {
-	return l.one(fmt.Sprintf("the site %q has no link %q", site, slug), "SELECT body FROM links WHERE site = $1 AND slug = $2", raw(site), raw(slug))
+	return l.one(engine.NoSlug(site, slug), "SELECT body FROM links WHERE site = $1 AND slug = $2", raw(site), raw(slug))
 }
 
-func (l links) one(missing, query string, args ...any) (link affiliate.Link, err error) {
+func (l links) one(missing error, query string, args ...any) (link affiliate.Link, err error) {
 	var body pgtype.DriverBytes
 	found := false
 	err = l.t.each(query, args, func(rows pgx.Rows) error {
@@ -29,20 +27,13 @@ func (l links) one(missing, query string, args ...any) (link affiliate.Link, err
 		if err := rows.Scan(&body); err != nil {
 			return err
 		}
-		link, err = l.decode(body)
+		link, err = engine.DecodeLink(l.t.store.place, body)
 		return err
 	})
 	if err == nil && !found {
-		err = &affiliate.Error{Code: affiliate.NotFound, Message: missing}
+		err = missing
 	}
 	return link, err
-}
-
-func (l links) decode(body []byte) (link affiliate.Link, err error) {
-	if err := json.Unmarshal(body, &link); err != nil {
-		return link, l.t.store.corrupt("a link", err)
-	}
-	return link, nil
 }
 
 func (l links) Count(q store.LinkQuery) (n int64, err error) {
@@ -135,10 +126,10 @@ func (l links) Replace(link store.Link) error {
 		return err
 	}
 	if other != 0 {
-		return affiliate.Errorf(affiliate.Conflict, "the name %q is taken on the site %q, by link %d", link.Slug, link.Site, other)
+		return engine.SlugTaken(link.Link, other)
 	}
 	if n == 0 {
-		return affiliate.Errorf(affiliate.NotFound, "there is no link %d", link.ID)
+		return engine.NoLink(link.ID)
 	}
 	return nil
 }
@@ -146,7 +137,7 @@ func (l links) Replace(link store.Link) error {
 func (l links) Delete(id int64) error {
 	n, err := l.t.exec("DELETE FROM links WHERE id = $1", id)
 	if err == nil && n == 0 {
-		err = affiliate.Errorf(affiliate.NotFound, "there is no link %d", id)
+		err = engine.NoLink(id)
 	}
 	return err
 }

@@ -73,20 +73,22 @@ func (s *Store) checkFinished(ctx context.Context, q querier) error {
 type load struct {
 	store *Store
 	conn  *pgxpool.Conn
+	leave func() // the gate
 	mark  store.Mark
 }
 
 // BeginLoad takes the schema for itself.
 func (s *Store) BeginLoad(ctx context.Context, source store.Source) (store.Load, error) {
-	if err := s.enter(); err != nil {
+	leave, err := s.gate.Enter()
+	if err != nil {
 		return nil, err
 	}
 	conn, err := s.writer.Acquire(ctx)
 	if err != nil {
-		s.running.Done()
+		leave()
 		return nil, s.failureOf(ctx, err)
 	}
-	l := &load{store: s, conn: conn}
+	l := &load{store: s, conn: conn, leave: leave}
 	if err := l.begin(ctx, source); err != nil {
 		return nil, errors.Join(s.failureOf(ctx, err), l.Close())
 	}
@@ -141,7 +143,7 @@ func (s *Store) checkEmpty(ctx context.Context, tx pgx.Tx) error {
 			condition = " WHERE last > 0"
 		}
 		var there bool
-		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+tableOf(g)+condition+")").Scan(&there); err != nil {
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+tableOf(g.Name)+condition+")").Scan(&there); err != nil {
 			return err
 		}
 		if there {
@@ -200,7 +202,7 @@ func copyItems(ctx context.Context, tx pgx.Tx, schema string, items []store.Item
 		return nil
 	}
 	row := make([]any, len(g.Fields))
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{schema, tableOf(g)}, columnsOf(g), pgx.CopyFromSlice(len(items), func(n int) ([]any, error) {
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{schema, tableOf(g.Name)}, g.Names(), pgx.CopyFromSlice(len(items), func(n int) ([]any, error) {
 		for i := range g.Fields {
 			v := &items[n].Values[i]
 			switch f := &g.Fields[i]; {
@@ -226,7 +228,7 @@ func (l *load) Finish(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "SELECT setval(pg_get_serial_sequence('outbox', 'seq'), max(seq)) FROM outbox HAVING max(seq) > 0")
 		for i := 0; err == nil && i < len(store.Groups); i++ {
-			_, err = tx.Exec(ctx, "ANALYZE "+tableOf(&store.Groups[i]))
+			_, err = tx.Exec(ctx, "ANALYZE "+tableOf(store.Groups[i].Name))
 		}
 		if err == nil {
 			_, err = tx.Exec(ctx, "DROP TABLE unfinished_migration")
@@ -246,7 +248,7 @@ func (l *load) Close() error {
 	_ = l.conn.Conn().Close(ctx) // the server ends it in any case
 	l.conn.Release()
 	l.conn = nil
-	l.store.running.Done()
+	l.leave()
 	return nil
 }
 

@@ -6,18 +6,19 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 const messageColumns = "id, kind, target, body, not_before, attempts, last_error"
 
 func (b books) DueMessages(now time.Time, limit int) ([]store.Message, error) {
-	return b.messages(" WHERE NOT dead AND not_before <= $1 ORDER BY not_before, seq LIMIT $2", millis(now), int64(limit))
+	return b.messages(" WHERE NOT dead AND not_before <= $1 ORDER BY not_before, seq LIMIT $2", engine.Millis(now), int64(limit))
 }
 
 func (b books) DeadMessages(before string, limit int) ([]store.Message, error) {
 	var w where
 	w.and("dead")
-	if err := b.before(&w, "outbox", "seq", before); err != nil {
+	if err := b.before(&w, "messages", "seq", before); err != nil {
 		return nil, err
 	}
 	condition := w.String() + " ORDER BY seq DESC" + w.limit(limit)
@@ -38,7 +39,7 @@ func (b books) messages(condition string, args ...any) (found []store.Message, e
 func (b books) Enqueue(batch []store.Message) error {
 	for _, m := range batch {
 		if err := b.t.write("INSERT INTO outbox ("+messageColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
-			raw(m.ID), raw(m.Kind), raw(m.Target), blob(m.Body), millis(m.NotBefore), int64(m.Attempts), raw(cut(m.LastError, store.LastErrorBytesMax))); err != nil {
+			raw(m.ID), raw(m.Kind), raw(m.Target), blob(m.Body), engine.Millis(m.NotBefore), int64(m.Attempts), raw(engine.Cut(m.LastError, store.LastErrorBytesMax))); err != nil {
 			return err
 		}
 	}
@@ -47,12 +48,12 @@ func (b books) Enqueue(batch []store.Message) error {
 
 func (b books) Retry(id string, notBefore time.Time, lastError string) error {
 	return b.message(id, "UPDATE outbox SET attempts = attempts + 1, not_before = $2, last_error = $3 WHERE id = $1 AND NOT dead",
-		millis(notBefore), raw(cut(lastError, store.LastErrorBytesMax)))
+		engine.Millis(notBefore), raw(engine.Cut(lastError, store.LastErrorBytesMax)))
 }
 
 func (b books) Dead(id, lastError string) error {
 	return b.message(id, "UPDATE outbox SET attempts = attempts + 1, dead = true, last_error = $2 WHERE id = $1 AND NOT dead",
-		raw(cut(lastError, store.LastErrorBytesMax)))
+		raw(engine.Cut(lastError, store.LastErrorBytesMax)))
 }
 
 func (b books) Replay(id string) error {
@@ -67,7 +68,7 @@ func (b books) Done(id string) error {
 func (b books) message(id, statement string, args ...any) error {
 	n, err := b.t.exec(statement, append([]any{raw(id)}, args...)...)
 	if err == nil && n == 0 {
-		err = noRow("outbox", id)
+		err = engine.NoItem("messages", id)
 	}
 	return err
 }

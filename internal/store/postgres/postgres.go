@@ -17,7 +17,6 @@ import (
 	"errors"
 	"log/slog"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // Options of Open. URL must be set.
@@ -69,13 +69,7 @@ type Store struct {
 	reader   *pgxpool.Pool
 	watching *pgx.ConnConfig
 	migrates []migration
-
-	writing chan struct{} // holds one token: the right to wait for the lock
-	running sync.WaitGroup
-	closing chan struct{} // closed by Close
-
-	mu     sync.Mutex // guards closed, and the start of what running counts
-	closed bool
+	gate     *engine.Gate // one Update of this process at a time waits for the lock of all
 }
 
 // Open connects, and creates or migrates the schema as needed. It is a *store.Failure
@@ -107,8 +101,7 @@ func open(ctx context.Context, options Options, migrates []migration) (*Store, e
 		return nil, err
 	}
 	s := &Store{place: place, schema: options.Schema, logger: options.Logger, migrates: migrates,
-		writing: make(chan struct{}, 1), closing: make(chan struct{})}
-	s.writing <- struct{}{}
+		gate: engine.NewGate("the store at " + place)}
 	if err := s.connect(ctx, config, options); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -157,10 +150,11 @@ func durable(ctx context.Context, conn *pgx.Conn) error {
 
 // View runs fn over one moment of the store: that at which it begins.
 func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
-	if err := s.enter(); err != nil {
+	leave, err := s.gate.Enter()
+	if err != nil {
 		return err
 	}
-	defer s.running.Done()
+	defer leave()
 	t, err := s.begin(ctx, s.reader, snapshot)
 	if err != nil {
 		return err
@@ -177,16 +171,11 @@ func snapshot(t *transaction) {
 
 // Update runs fn alone and commits what it wrote.
 func (s *Store) Update(ctx context.Context, fn func(store.Writer) error) error {
-	if err := s.enter(); err != nil {
+	leave, err := s.gate.EnterAlone(ctx)
+	if err != nil {
 		return err
 	}
-	defer s.running.Done()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.writing:
-		defer func() { s.writing <- struct{}{} }()
-	}
+	defer leave()
 	t, err := s.begin(ctx, s.writer, s.alone)
 	if err != nil {
 		return err
@@ -236,27 +225,9 @@ func (s *Store) begin(ctx context.Context, pool *pgxpool.Pool, first func(*trans
 	}
 }
 
-func (s *Store) enter() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return affiliate.Errorf(affiliate.Unavailable, "the store at %s is closed", s.place)
-	}
-	s.running.Add(1)
-	return nil
-}
-
 // Close waits for running transactions, ends every Watch and the connections.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	was := s.closed
-	s.closed = true
-	s.mu.Unlock()
-	if !was {
-		close(s.closing)
-	}
-	s.running.Wait()
-	if was {
+	if first := s.gate.Close(); !first {
 		return nil
 	}
 	for _, pool := range []*pgxpool.Pool{s.reader, s.writer} {

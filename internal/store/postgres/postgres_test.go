@@ -67,7 +67,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestShared(t *testing.T) {
-	storetest.RunShared(t,
+	storetest.RunProcesses(t,
 		func(t *testing.T) string { return schema(t) },
 		func(t *testing.T, place string) store.Store { return open(t, postgres.Options{Schema: place}) })
 }

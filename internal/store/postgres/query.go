@@ -3,14 +3,13 @@ package postgres
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // where collects the conditions of a query and numbers their arguments.
@@ -93,62 +92,19 @@ func (b body) ScanBytes(v []byte) error {
 type moment struct{ t *time.Time }
 
 func (m moment) ScanInt64(v pgtype.Int8) error {
-	*m.t = instant(v.Int64)
+	*m.t = engine.Instant(v.Int64)
 	return nil
-}
-
-// instant is the time of a Unix millisecond, zero for 0.
-func instant(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
-
-// millis is the Unix millisecond of a time, 0 for the zero time.
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
 }
 
 // startsWith chooses the rows whose column starts with a prefix, by the index of the column.
 func (w *where) startsWith(column, prefix string) {
 	w.and(column+" >= ?", raw(prefix))
-	if end := afterPrefix(prefix); end != nil {
-		w.and(column+" < ?", end)
+	if end := engine.PrefixEnd(prefix); end != "" {
+		w.and(column+" < ?", raw(end))
 	}
-}
-
-// afterPrefix is the smallest text above everything that starts with prefix, nil
-// when there is none.
-func afterPrefix(prefix string) []byte {
-	for b := []byte(prefix); len(b) > 0; b = b[:len(b)-1] {
-		if b[len(b)-1] < 0xff {
-			b[len(b)-1]++
-			return b
-		}
-	}
-	return nil
 }
 
 // contains chooses the rows whose column has a text within.
 func (w *where) contains(column, text string) {
-	w.and(column+" LIKE ?", raw("%"+likeEscapes.Replace(text)+"%"))
-}
-
-var likeEscapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// cut shortens a text to a number of bytes, at the end of a character.
-func cut(s string, bytesMax int) string {
-	if len(s) <= bytesMax {
-		return s
-	}
-	return strings.ToValidUTF8(s[:bytesMax], "")
-}
-
-// corrupt says that a document is no JSON.
-func (s *Store) corrupt(what string, err error) error {
-	return &store.Failure{Place: s.place, Err: fmt.Errorf("%w: the document of %s is not JSON: %w", store.ErrCorrupt, what, err), Hint: "restore a backup"}
+	w.and(column+" LIKE ?", raw(engine.LikeWithin(text)))
 }

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // books is spread over files by noun: reports and rejections here, then
@@ -21,9 +21,9 @@ func (b books) Reports(program, tx string) (reports []affiliate.Report, err erro
 		if err := rows.Scan(&body); err != nil {
 			return err
 		}
-		var report affiliate.Report
-		if err := json.Unmarshal(body, &report); err != nil {
-			return b.t.store.corrupt("a report of "+tx, err)
+		report, err := engine.DecodeReport(b.t.store.place, tx, body)
+		if err != nil {
+			return err
 		}
 		reports = append(reports, report)
 		return nil
@@ -41,12 +41,8 @@ func (b books) AddReports(batch []store.Report) (known []int, err error) {
 	}
 	bodies := make([][]byte, len(batch))
 	for i := range batch {
-		r := &batch[i]
-		if r.Digest == "" {
-			return nil, affiliate.Errorf(affiliate.Invalid, "the report %q has no digest", r.ID)
-		}
-		if bodies[i], err = json.Marshal(&r.Report); err != nil {
-			return nil, affiliate.Errorf(affiliate.Invalid, "the report %q cannot be written as JSON: %v", r.ID, err)
+		if bodies[i], err = engine.EncodeReport(&batch[i]); err != nil {
+			return nil, err
 		}
 	}
 	added := make(map[reportKey]bool, len(batch))
@@ -98,26 +94,20 @@ func (b books) Rejections(q store.RejectionQuery) (found []store.Rejection, err 
 }
 
 // before chooses rows below the one with an id, by their number, for paging.
-func (b books) before(w *where, table, column, id string) error {
+func (b books) before(w *where, group, column, id string) error {
 	if id == "" {
 		return nil
 	}
 	var seq int64
-	found, err := b.t.one([]any{&seq}, "SELECT seq FROM "+table+" WHERE id = $1", raw(id))
+	found, err := b.t.one([]any{&seq}, "SELECT seq FROM "+tableOf(group)+" WHERE id = $1", raw(id))
 	if err != nil {
 		return err
 	}
 	if !found {
-		return noRow(table, id)
+		return engine.NoItem(group, id)
 	}
 	w.and(column+" < ?", seq)
 	return nil
-}
-
-// noRow says what is missing in the contract's word.
-func noRow(table, id string) error {
-	noun := map[string]string{"conversions": "conversion", "postings": "posting", "rejections": "rejection", "outbox": "message"}[table]
-	return affiliate.Errorf(affiliate.NotFound, "there is no %s %q", noun, id)
 }
 
 // Refuse numbers rejections by one each, which the sequences of PostgreSQL do not, so that the bound
@@ -130,10 +120,10 @@ func (b books) Refuse(r store.Rejection) error {
 			ON CONFLICT (id) DO NOTHING RETURNING seq)
 		DELETE FROM rejections WHERE seq = ANY(ARRAY(
 			SELECT r.seq FROM rejections r WHERE r.seq <= (SELECT seq FROM added) - $9::bigint ORDER BY r.seq LIMIT 10))`,
-		raw(r.ID), millis(r.At), raw(r.Program), raw(r.Source), raw(r.Reason), raw(r.Message), raw(r.Remote), raw(cut(r.Raw, store.RejectionRawBytesMax)),
+		raw(r.ID), engine.Millis(r.At), raw(r.Program), raw(r.Source), raw(r.Reason), raw(r.Message), raw(r.Remote), raw(engine.Cut(r.Raw, store.RejectionRawBytesMax)),
 		int64(store.RejectionsMax))
 }
 
 func (b books) SweepRejections(before time.Time) (removed int64, err error) {
-	return b.t.exec("DELETE FROM rejections WHERE at < $1", millis(before))
+	return b.t.exec("DELETE FROM rejections WHERE at < $1", engine.Millis(before))
 }

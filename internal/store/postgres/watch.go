@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/sluicehq/sluice/internal/affiliate"
 )
 
 // channel is where the server tells that changes were committed.
@@ -21,19 +19,13 @@ const (
 // Watch listens on a connection of its own. The server queues what it has to tell, so a slow fn delays nobody,
 // and is called once for all that came meanwhile.
 func (s *Store) Watch(ctx context.Context, fn func()) error {
-	if err := s.enter(); err != nil {
+	leave, err := s.gate.Enter()
+	if err != nil {
 		return err
 	}
-	s.running.Done() // Close ends it and does not wait for it
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-s.closing:
-			cancel(affiliate.Errorf(affiliate.Unavailable, "the store at %s is closed", s.place))
-		}
-	}()
+	leave() // Close ends it and does not wait for it
+	ctx, stop := s.gate.Until(ctx)
+	defer stop()
 	news := make(chan struct{}, 1)
 	done := make(chan struct{})
 	go func() {
@@ -41,7 +33,7 @@ func (s *Store) Watch(ctx context.Context, fn func()) error {
 		s.listenAlways(ctx, news)
 	}()
 	defer func() { <-done }()
-	defer cancel(nil) // also when fn panics
+	defer stop() // also when fn panics
 	for {
 		select {
 		case <-ctx.Done():

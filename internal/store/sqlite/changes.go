@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 type changes struct{ t *transaction }
@@ -35,7 +36,7 @@ func (c changes) Find(q store.ChangeQuery) (found []store.Change, err error) {
 		var at int64
 		err := rows.Scan(&change.Seq, &at, &change.Actor, &change.Kind, &change.Action, &change.Key,
 			(*[]byte)(&change.Before), (*[]byte)(&change.After))
-		change.At = instant(at)
+		change.At = engine.Instant(at)
 		found = append(found, change)
 		return err
 	})

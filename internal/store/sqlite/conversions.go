@@ -2,11 +2,11 @@ package sqlite
 
 import (
 	"database/sql"
-	"math"
 	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 const conversionColumns = `id, program, tx, event, ordinal, state, at, updated, due, amount, currency, shares, partner,
@@ -27,8 +27,8 @@ var putConversion = func() string {
 func (b books) PutConversion(c store.Conversion) error {
 	b.t.written++
 	_, err := b.t.exec(putConversion,
-		c.ID, c.Program, c.Tx, c.Event, c.Ordinal, c.State, millis(c.At), millis(c.Updated), millis(c.Due), c.Order.Minor, c.Order.Currency,
-		blob(c.Shares), c.Partner, c.ClickID, millis(c.ClickAt), c.Visitor, c.Coupon, c.Customer, c.Link, c.Page, c.Variant, c.Sub1,
+		c.ID, c.Program, c.Tx, c.Event, c.Ordinal, c.State, engine.Millis(c.At), engine.Millis(c.Updated), engine.Millis(c.Due), c.Order.Minor, c.Order.Currency,
+		blob(c.Shares), c.Partner, c.ClickID, engine.Millis(c.ClickAt), c.Visitor, c.Coupon, c.Customer, c.Link, c.Page, c.Variant, c.Sub1,
 		c.Revision, c.Flagged, blob(c.Path), blob(c.Rulings), blob(c.Evidence), c.Whole)
 	return err
 }
@@ -36,7 +36,7 @@ func (b books) PutConversion(c store.Conversion) error {
 func (b books) Conversion(id string) (store.Conversion, error) {
 	found, err := b.conversions(" WHERE id = ?", id)
 	if err == nil && len(found) == 0 {
-		err = noRow("conversions", id)
+		err = engine.NoItem("conversions", id)
 	}
 	if err != nil {
 		return store.Conversion{}, err
@@ -49,7 +49,7 @@ func (b books) ConversionsOf(program, tx string) ([]store.Conversion, error) {
 }
 
 func (b books) DueConversions(now time.Time, limit int) ([]store.Conversion, error) {
-	return b.conversions(" WHERE due > 0 AND due <= ? ORDER BY due, id LIMIT ?", millis(now), limit)
+	return b.conversions(" WHERE due > 0 AND due <= ? ORDER BY due, id LIMIT ?", engine.Millis(now), limit)
 }
 
 func (b books) FindConversions(q store.ConversionQuery) ([]store.Conversion, error) {
@@ -61,7 +61,7 @@ func (b books) FindConversions(q store.ConversionQuery) ([]store.Conversion, err
 			return nil, err
 		}
 		if !found {
-			return nil, noRow("conversions", q.Before)
+			return nil, engine.NoItem("conversions", q.Before)
 		}
 		w.and("(at, id) < (?, ?)", at, q.Before)
 	}
@@ -93,24 +93,24 @@ func conversionWhere(q store.ConversionQuery) (index string, w where) {
 		w.and("click_id = ? AND click_id <> ''", q.Click)
 	}
 	if !q.From.IsZero() {
-		w.and("at >= ?", millis(q.From))
+		w.and("at >= ?", engine.Millis(q.From))
 	}
 	if !q.To.IsZero() {
-		w.and("at < ?", millis(q.To))
+		w.and("at < ?", engine.Millis(q.To))
 	}
 	return index, w
 }
 
 func (b books) CustomerOrders(program, customer string, before time.Time) (n int, err error) {
 	_, err = b.t.one([]any{&n}, "SELECT count(*) FROM conversions WHERE program = ? AND customer = ? AND customer <> '' AND at < ?",
-		program, customer, millis(before))
+		program, customer, engine.Millis(before))
 	return n, err
 }
 
 func (b books) Volume(program, partner string, from, to time.Time) (minor int64, err error) {
 	_, err = b.t.one([]any{&minor}, `SELECT coalesce(sum(amount), 0) FROM conversions INDEXED BY conversions_partner
 		WHERE program = ? AND partner = ? AND at >= ? AND at < ? AND state NOT IN ('reversed', 'unmatched')`,
-		program, partner, millis(from), millis(to))
+		program, partner, engine.Millis(from), engine.Millis(to))
 	return minor, err
 }
 
@@ -120,17 +120,11 @@ func (b books) SumConversions(q store.SumQuery) ([]store.ConversionSum, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, to := int64(math.MinInt64), int64(math.MaxInt64)
-	if !q.From.IsZero() {
-		from = millis(q.From)
-	}
-	if !q.To.IsZero() {
-		to = millis(q.To)
-	}
+	from, end := engine.Span(q.From, q.To)
 	const query = `SELECT ` + cohort + `, state, amount, currency, whole, shares, link, program, page, partner, variant, sub1
 		FROM conversions INDEXED BY conversions_cohort WHERE ` + cohort + ` >= ? AND ` + cohort + ` < ?`
 	var r store.SumRow
-	err = b.t.each(query, []any{from, to}, func(rows *sql.Rows) error {
+	err = b.t.each(query, []any{from, end}, func(rows *sql.Rows) error {
 		if err := rows.Scan(moment{&r.Cohort}, &r.State, &r.Order.Minor, &r.Order.Currency, &r.Whole, (*[]byte)(&r.Shares), &r.Link,
 			&r.Program, &r.Page, &r.Partner, &r.Variant, &r.Sub1); err != nil {
 			return err

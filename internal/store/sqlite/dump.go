@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
 )
 
@@ -18,18 +17,18 @@ var dumped = map[string]string{
 
 var linksGroup = store.GroupNamed("links")
 
-func tableOf(g *store.Group) string {
-	if from, ok := dumped[g.Name]; ok {
+func tableOf(group string) string {
+	if from, ok := dumped[group]; ok {
 		return from
 	}
-	return g.Name
+	return group
 }
 
 // Counts counts the items of each group.
 func (s *Store) Counts(ctx context.Context) (counts []int64, err error) {
 	err = s.read(ctx, func(t *transaction) error {
 		for i := range store.Groups {
-			table, _, _ := strings.Cut(tableOf(&store.Groups[i]), " ")
+			table, _, _ := strings.Cut(tableOf(store.Groups[i].Name), " ")
 			var n int64
 			if _, err := t.one([]any{&n}, "SELECT count(*) FROM "+table); err != nil {
 				return err
@@ -43,11 +42,9 @@ func (s *Store) Counts(ctx context.Context) (counts []int64, err error) {
 
 // Dump reads one group after the other along the index of its key.
 func (s *Store) Dump(ctx context.Context, from store.Mark, fn func(*store.Item) error) error {
-	first := 0
-	if from.Group != "" {
-		if first = store.GroupNamed(from.Group); first < 0 || len(from.Key) != store.Groups[first].Key {
-			return affiliate.Errorf(affiliate.Invalid, "there is no place %q in the dump of a store", from.Group)
-		}
+	first, err := from.First()
+	if err != nil {
+		return err
 	}
 	return s.read(ctx, func(t *transaction) error {
 		for i := first; i < len(store.Groups); i++ {
@@ -69,16 +66,15 @@ func (s *Store) read(ctx context.Context, fn func(*transaction) error) error {
 func (t *transaction) dump(number int, after []store.Value, fn func(*store.Item) error) error {
 	g := &store.Groups[number]
 	item := store.Item{Group: number, Values: make([]store.Value, len(g.Fields))}
-	names, to := make([]string, len(g.Fields)), make([]any, len(g.Fields))
+	names, to := g.Names(), make([]any, len(g.Fields))
 	texts := make([]sql.RawBytes, len(g.Fields))
 	for i, f := range g.Fields {
-		names[i] = f.Name
 		if to[i] = &texts[i]; f.Number {
 			to[i] = &item.Values[i].Number
 		}
 	}
 	key := strings.Join(names[:g.Key], ", ")
-	query, args := "SELECT "+strings.Join(names, ", ")+" FROM "+tableOf(g), []any{}
+	query, args := "SELECT "+strings.Join(names, ", ")+" FROM "+tableOf(g.Name), []any{}
 	if after != nil {
 		query += " WHERE (" + key + ") > (" + strings.TrimSuffix(strings.Repeat("?, ", g.Key), ", ") + ")"
 		for i, v := range after {

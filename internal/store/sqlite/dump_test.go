@@ -24,7 +24,7 @@ func TestDumpLeavesNothingOut(t *testing.T) {
 	var dumped []string
 	for i := range store.Groups {
 		g := &store.Groups[i]
-		for table := range strings.SplitSeq(strings.ReplaceAll(tableOf(g), " USING (id)", ""), " LEFT JOIN ") {
+		for table := range strings.SplitSeq(strings.ReplaceAll(tableOf(g.Name), " USING (id)", ""), " LEFT JOIN ") {
 			for _, f := range g.Fields {
 				dumped = append(dumped, table+"."+f.Name)
 			}

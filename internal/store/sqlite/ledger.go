@@ -1,29 +1,23 @@
 package sqlite
 
 import (
-	"cmp"
 	"database/sql"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/ledger"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // ledgerEnd is what an Update that posts knows of the end of the books.
 type ledgerEnd struct {
 	seq, at  int64
-	accounts map[accountName]*account
+	accounts map[engine.AccountKey]*account
 	// broken is why a posting was written in part. It ends the Update even when its
 	// function thinks nothing of the error: half a posting could never be taken back.
 	broken error
-}
-
-type accountName struct {
-	name     ledger.Account
-	currency affiliate.Currency
 }
 
 // account is an account in one currency and its last balance.
@@ -39,15 +33,16 @@ func (b books) Post(batch []ledger.Posting) (added int, err error) {
 	if err := b.openLedger(); err != nil {
 		return 0, err
 	}
-	balances, err := b.balancesAfter(fresh)
+	balances, _, err := engine.BalancesAfter(fresh, b.lastBalance)
 	if err != nil {
 		return 0, err
 	}
-	for i, p := range fresh {
-		if err := b.post(p, balances[i]); err != nil {
+	for _, p := range fresh {
+		if err := b.post(p, balances[:len(p.Entries)]); err != nil {
 			b.t.ledger.broken = err
 			return 0, err
 		}
+		balances = balances[len(p.Entries):]
 	}
 	return len(fresh), nil
 }
@@ -77,7 +72,7 @@ func (b books) openLedger() error {
 	if b.t.ledger != nil {
 		return nil
 	}
-	end := &ledgerEnd{accounts: map[accountName]*account{}}
+	end := &ledgerEnd{accounts: map[engine.AccountKey]*account{}}
 	if _, err := b.t.one([]any{&end.seq, &end.at}, "SELECT seq, at FROM postings ORDER BY seq DESC LIMIT 1"); err != nil {
 		return err
 	}
@@ -85,48 +80,31 @@ func (b books) openLedger() error {
 	return nil
 }
 
-// balancesAfter computes the balance after each entry, before anything is written. The
-// accounts it meets are opened; one that then stays empty does no harm.
-func (b books) balancesAfter(postings []*ledger.Posting) ([][]int64, error) {
-	now := map[*account]int64{}
-	after := make([][]int64, len(postings))
-	for i, p := range postings {
-		after[i] = make([]int64, len(p.Entries))
-		for line, e := range p.Entries {
-			a, err := b.account(accountName{e.Account, e.Amount.Currency})
-			if err != nil {
-				return nil, err
-			}
-			balance, met := now[a]
-			if !met {
-				balance = a.balance
-			}
-			sum := balance + e.Amount.Minor
-			if (sum > balance) != (e.Amount.Minor > 0) && e.Amount.Minor != 0 {
-				return nil, affiliate.Errorf(affiliate.Invalid, "the posting %q would take the account %s beyond what can be counted", p.ID, e.Account)
-			}
-			now[a], after[i][line] = sum, sum
-		}
+// lastBalance opens an account when it is not there; one that then stays empty does no harm.
+func (b books) lastBalance(name engine.AccountKey) (int64, error) {
+	a, err := b.account(name)
+	if err != nil {
+		return 0, err
 	}
-	return after, nil
+	return a.balance, nil
 }
 
 // account finds an account in one currency, or opens it.
-func (b books) account(name accountName) (*account, error) {
+func (b books) account(name engine.AccountKey) (*account, error) {
 	a := b.t.ledger.accounts[name]
 	if a != nil {
 		return a, nil
 	}
 	a = &account{}
-	found, err := b.t.one([]any{&a.id}, "SELECT id FROM accounts WHERE name = ? AND currency = ?", name.name, name.currency)
+	found, err := b.t.one([]any{&a.id}, "SELECT id FROM accounts WHERE name = ? AND currency = ?", name.Name, name.Currency)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
-		if _, err := b.t.exec("INSERT INTO accounts (name, currency) VALUES (?, ?)", name.name, name.currency); err != nil {
+		if _, err := b.t.exec("INSERT INTO accounts (name, currency) VALUES (?, ?)", name.Name, name.Currency); err != nil {
 			return nil, err
 		}
-		if _, err := b.t.one([]any{&a.id}, "SELECT id FROM accounts WHERE name = ? AND currency = ?", name.name, name.currency); err != nil {
+		if _, err := b.t.one([]any{&a.id}, "SELECT id FROM accounts WHERE name = ? AND currency = ?", name.Name, name.Currency); err != nil {
 			return nil, err
 		}
 	}
@@ -140,7 +118,7 @@ func (b books) account(name accountName) (*account, error) {
 func (b books) post(p *ledger.Posting, balances []int64) error {
 	end := b.t.ledger
 	end.seq++
-	end.at = max(end.at, millis(p.At))
+	end.at = max(end.at, engine.Millis(p.At))
 	b.t.written += 1 + len(p.Entries)
 	if _, err := b.t.exec("INSERT INTO postings (seq, id, at, why, subject, author, note, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		end.seq, p.ID, end.at, p.Why, p.Subject, p.Author, p.Note, p.Reason); err != nil {
@@ -149,7 +127,7 @@ func (b books) post(p *ledger.Posting, balances []int64) error {
 	return inChunks(len(p.Entries), func(from, to int) error {
 		args := make([]any, 0, 5*(to-from))
 		for line, e := range p.Entries[from:to] {
-			a := end.accounts[accountName{e.Account, e.Amount.Currency}]
+			a := end.accounts[engine.AccountOf(e)]
 			a.balance = balances[from+line]
 			args = append(args, end.seq, from+line, a.id, e.Amount.Minor, a.balance)
 		}
@@ -163,7 +141,7 @@ func (b books) lastUntil(at time.Time) (seq int64, err error) {
 	if at.IsZero() {
 		return math.MaxInt64, nil
 	}
-	_, err = b.t.one([]any{&seq}, "SELECT seq FROM postings WHERE at <= ? ORDER BY at DESC, seq DESC LIMIT 1", millis(at))
+	_, err = b.t.one([]any{&seq}, "SELECT seq FROM postings WHERE at <= ? ORDER BY at DESC, seq DESC LIMIT 1", engine.Millis(at))
 	return seq, err
 }
 
@@ -176,7 +154,7 @@ func (b books) Balance(name ledger.Account, at time.Time) (held []affiliate.Mone
 }
 
 func (b books) Balances(prefix string, at time.Time) ([]store.Balance, error) {
-	if end := afterPrefix(prefix); end != "" {
+	if end := engine.PrefixEnd(prefix); end != "" {
 		return b.balances(" WHERE a.name >= ? AND a.name < ?", at, prefix, end)
 	}
 	return b.balances(" WHERE a.name >= ?", at, prefix)
@@ -204,7 +182,7 @@ func (b books) balances(condition string, at time.Time, args ...any) (balances [
 const balanceOfRow = "SELECT e.balance FROM entries e WHERE e.account = a.id AND e.posting <= ? ORDER BY e.posting DESC, e.line DESC LIMIT 1"
 
 func (b books) SubjectBalances(subject string) (map[ledger.Account]affiliate.Money, error) {
-	sums := map[ledger.Account]affiliate.Money{}
+	sums := engine.SubjectSums{}
 	err := b.t.each(`SELECT a.name, a.currency, sum(e.amount) FROM postings p CROSS JOIN entries e ON e.posting = p.seq
 		CROSS JOIN accounts a ON a.id = e.account WHERE p.subject = ? GROUP BY a.name, a.currency`, []any{subject}, func(rows *sql.Rows) error {
 		var name ledger.Account
@@ -212,11 +190,7 @@ func (b books) SubjectBalances(subject string) (map[ledger.Account]affiliate.Mon
 		if err := rows.Scan(&name, &sum.Currency, &sum.Minor); err != nil {
 			return err
 		}
-		if other, met := sums[name]; met {
-			return affiliate.Errorf(affiliate.Conflict, "%q has entries in %s and in %s for the account %s; read its postings", subject, other.Currency, sum.Currency, name)
-		}
-		sums[name] = sum
-		return nil
+		return sums.Add(subject, name, sum)
 	})
 	if err != nil {
 		return nil, err
@@ -275,9 +249,7 @@ func (b books) accountPostings(q store.PostingQuery) (seqs []int64, err error) {
 		}
 		seqs = append(seqs, more...)
 	}
-	slices.SortFunc(seqs, func(a, b int64) int { return cmp.Compare(b, a) })
-	seqs = slices.Compact(seqs)
-	return seqs[:min(len(seqs), max(q.Limit, 0))], nil
+	return engine.Newest(seqs, q.Limit), nil
 }
 
 func (b books) numbers(query string, args ...any) (numbers []int64, err error) {

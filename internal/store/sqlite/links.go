@@ -2,25 +2,25 @@ package sqlite
 
 import (
 	"database/sql"
-	"encoding/json"
 	"fmt"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 type links struct{ t *transaction }
 
 func (l links) Get(id int64) (affiliate.Link, error) {
-	return l.one(fmt.Sprintf("there is no link %d", id), "SELECT body FROM link_bodies WHERE id = ?", id)
+	return l.one(engine.NoLink(id), "SELECT body FROM link_bodies WHERE id = ?", id)
 }
 
 func (l links) BySlug(site, slug string) (affiliate.Link, error) {
-	return l.one(fmt.Sprintf("the site %q has no link %q", site, slug),
+	return l.one(engine.NoSlug(site, slug),
 		"SELECT b.body FROM links l JOIN link_bodies b ON b.id = l.id WHERE l.site = ? AND l.slug = ?", site, slug)
 }
 
-func (l links) one(missing, query string, args ...any) (link affiliate.Link, err error) {
+func (l links) one(missing error, query string, args ...any) (link affiliate.Link, err error) {
 	var body sql.RawBytes
 	found := false
 	err = l.t.each(query, args, func(rows *sql.Rows) error {
@@ -28,21 +28,13 @@ func (l links) one(missing, query string, args ...any) (link affiliate.Link, err
 		if err := rows.Scan(&body); err != nil {
 			return err
 		}
-		link, err = l.decode(body)
+		link, err = engine.DecodeLink(l.t.store.path, body)
 		return err
 	})
 	if err == nil && !found {
-		err = &affiliate.Error{Code: affiliate.NotFound, Message: missing}
+		err = missing
 	}
 	return link, err
-}
-
-func (l links) decode(body []byte) (link affiliate.Link, err error) {
-	if err := json.Unmarshal(body, &link); err != nil {
-		return link, &store.Failure{Place: l.t.store.path, Err: fmt.Errorf("%w: the document of a link is not JSON: %w", store.ErrCorrupt, err),
-			Hint: "restore a backup"}
-	}
-	return link, nil
 }
 
 func (l links) Find(q store.LinkQuery, fn func(affiliate.Link) error) error {
@@ -62,7 +54,7 @@ func (l links) Find(q store.LinkQuery, fn func(affiliate.Link) error) error {
 		if err := rows.Scan(&body); err != nil {
 			return err
 		}
-		link, err := l.decode(body)
+		link, err := engine.DecodeLink(l.t.store.path, body)
 		if err != nil {
 			return err
 		}
@@ -95,10 +87,10 @@ func linkWhere(q store.LinkQuery, site string) (w where) {
 		w.and("l.id < ?", q.Before)
 	}
 	if q.Tag != "" {
-		w.and(`l.words LIKE ? ESCAPE '\'`, "%"+likeEscape(store.SearchForTag(q.Tag))+"%")
+		w.and(`l.words LIKE ? ESCAPE '\'`, engine.LikeWithin(store.SearchForTag(q.Tag)))
 	}
 	if q.Text != "" {
-		w.and(`l.words LIKE ? ESCAPE '\'`, "%"+likeEscape(store.SearchFor(q.Text))+"%")
+		w.and(`l.words LIKE ? ESCAPE '\'`, engine.LikeWithin(store.SearchFor(q.Text)))
 	}
 	return w
 }
@@ -169,7 +161,7 @@ func (l links) Replace(link store.Link) error {
 		return err
 	}
 	if taken {
-		return affiliate.Errorf(affiliate.Conflict, "the name %q is taken on the site %q, by link %d", link.Slug, link.Site, other)
+		return engine.SlugTaken(link.Link, other)
 	}
 	n, err := l.t.exec("UPDATE links SET site = ?, slug = ?, status = ?, program = ?, partner = ?, words = ? WHERE id = ?",
 		link.Site, link.Slug, string(link.Status), link.Program, link.Partner, store.SearchText(link.Link), link.ID)
@@ -177,7 +169,7 @@ func (l links) Replace(link store.Link) error {
 		return err
 	}
 	if n == 0 {
-		return affiliate.Errorf(affiliate.NotFound, "there is no link %d", link.ID)
+		return engine.NoLink(link.ID)
 	}
 	l.t.written += 2
 	_, err = l.t.exec("UPDATE link_bodies SET body = ? WHERE id = ?", []byte(link.Body), link.ID)
@@ -190,7 +182,7 @@ func (l links) Delete(id int64) error {
 		return err
 	}
 	if n == 0 {
-		return affiliate.Errorf(affiliate.NotFound, "there is no link %d", id)
+		return engine.NoLink(id)
 	}
 	_, err = l.t.exec("DELETE FROM link_bodies WHERE id = ?", id)
 	return err

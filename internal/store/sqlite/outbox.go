@@ -5,18 +5,19 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 const messageColumns = "id, kind, target, body, not_before, attempts, last_error"
 
 func (b books) DueMessages(now time.Time, limit int) ([]store.Message, error) {
-	return b.messages(" WHERE dead = 0 AND not_before <= ? ORDER BY not_before, seq LIMIT ?", millis(now), limit)
+	return b.messages(" WHERE dead = 0 AND not_before <= ? ORDER BY not_before, seq LIMIT ?", engine.Millis(now), limit)
 }
 
 func (b books) DeadMessages(before string, limit int) ([]store.Message, error) {
 	var w where
 	w.and("dead = 1")
-	if err := b.before(&w, "outbox", "seq", before); err != nil {
+	if err := b.before(&w, "messages", "seq", before); err != nil {
 		return nil, err
 	}
 	return b.messages(w.String()+" ORDER BY seq DESC LIMIT ?", append(w.args, limit)...)
@@ -36,7 +37,7 @@ func (b books) messages(condition string, args ...any) (found []store.Message, e
 func (b books) Enqueue(batch []store.Message) error {
 	for _, m := range batch {
 		if _, err := b.t.exec("INSERT OR IGNORE INTO outbox ("+messageColumns+") VALUES (?, ?, ?, ?, ?, ?, ?)",
-			m.ID, m.Kind, m.Target, blob(m.Body), millis(m.NotBefore), m.Attempts, cut(m.LastError, store.LastErrorBytesMax)); err != nil {
+			m.ID, m.Kind, m.Target, blob(m.Body), engine.Millis(m.NotBefore), m.Attempts, engine.Cut(m.LastError, store.LastErrorBytesMax)); err != nil {
 			return err
 		}
 	}
@@ -46,12 +47,12 @@ func (b books) Enqueue(batch []store.Message) error {
 
 func (b books) Retry(id string, notBefore time.Time, lastError string) error {
 	return b.message(id, "UPDATE outbox SET attempts = attempts + 1, not_before = ?, last_error = ? WHERE id = ? AND dead = 0",
-		millis(notBefore), cut(lastError, store.LastErrorBytesMax), id)
+		engine.Millis(notBefore), engine.Cut(lastError, store.LastErrorBytesMax), id)
 }
 
 func (b books) Dead(id, lastError string) error {
 	return b.message(id, "UPDATE outbox SET attempts = attempts + 1, dead = 1, last_error = ? WHERE id = ? AND dead = 0",
-		cut(lastError, store.LastErrorBytesMax), id)
+		engine.Cut(lastError, store.LastErrorBytesMax), id)
 }
 
 func (b books) Replay(id string) error {
@@ -66,7 +67,7 @@ func (b books) Done(id string) error {
 func (b books) message(id, statement string, args ...any) error {
 	n, err := b.t.exec(statement, args...)
 	if err == nil && n == 0 {
-		err = noRow("outbox", id)
+		err = engine.NoItem("messages", id)
 	}
 	return err
 }

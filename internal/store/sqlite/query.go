@@ -22,11 +22,6 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.terms, " AND ")
 }
 
-// likeEscape makes s stand for itself in a LIKE pattern.
-func likeEscape(s string) string { return likeEscapes.Replace(s) }
-
-var likeEscapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
 // chunkRows is the number of rows that one INSERT carries: enough to make the
 // call's own cost small, few enough to stay below SQLite's limit of parameters.
 const chunkRows = 50

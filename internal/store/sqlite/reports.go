@@ -2,13 +2,12 @@ package sqlite
 
 import (
 	"database/sql"
-	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // books is spread over files by noun: reports and rejections here, then
@@ -21,10 +20,9 @@ func (b books) Reports(program, tx string) (reports []affiliate.Report, err erro
 		if err := rows.Scan(&body); err != nil {
 			return err
 		}
-		var report affiliate.Report
-		if err := json.Unmarshal(body, &report); err != nil {
-			return &store.Failure{Place: b.t.store.path, Hint: "restore a backup",
-				Err: fmt.Errorf("%w: the document of a report of %s is not JSON: %w", store.ErrCorrupt, tx, err)}
+		report, err := engine.DecodeReport(b.t.store.path, tx, body)
+		if err != nil {
+			return err
 		}
 		reports = append(reports, report)
 		return nil
@@ -47,12 +45,9 @@ func (b books) AddReports(batch []store.Report) (known []int, err error) {
 }
 
 func (b books) addReport(r *store.Report) (added bool, err error) {
-	if r.Digest == "" {
-		return false, affiliate.Errorf(affiliate.Invalid, "the report %q has no digest", r.ID)
-	}
-	body, err := json.Marshal(&r.Report)
+	body, err := engine.EncodeReport(r)
 	if err != nil {
-		return false, affiliate.Errorf(affiliate.Invalid, "the report %q cannot be written as JSON: %v", r.ID, err)
+		return false, err
 	}
 	n, err := b.t.exec("INSERT OR IGNORE INTO reports (id, program, tx, digest, body) VALUES (?, ?, ?, ?, ?)",
 		r.ID, r.Program, r.Tx, r.Digest, body)
@@ -83,31 +78,25 @@ func (b books) Rejections(q store.RejectionQuery) (found []store.Rejection, err 
 }
 
 // before chooses rows below the one with an id, by their number, for paging.
-func (b books) before(w *where, table, column, id string) error {
+func (b books) before(w *where, group, column, id string) error {
 	if id == "" {
 		return nil
 	}
 	var seq int64
-	found, err := b.t.one([]any{&seq}, "SELECT seq FROM "+table+" WHERE id = ?", id)
+	found, err := b.t.one([]any{&seq}, "SELECT seq FROM "+tableOf(group)+" WHERE id = ?", id)
 	if err != nil {
 		return err
 	}
 	if !found {
-		return noRow(table, id)
+		return engine.NoItem(group, id)
 	}
 	w.and(column+" < ?", seq)
 	return nil
 }
 
-// noRow says what is missing in the contract's word.
-func noRow(table, id string) error {
-	noun := map[string]string{"conversions": "conversion", "postings": "posting", "rejections": "rejection", "outbox": "message"}[table]
-	return affiliate.Errorf(affiliate.NotFound, "there is no %s %q", noun, id)
-}
-
 func (b books) Refuse(r store.Rejection) error {
 	n, err := b.t.exec("INSERT OR IGNORE INTO rejections ("+rejectionColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		r.ID, millis(r.At), r.Program, r.Source, r.Reason, r.Message, r.Remote, []byte(cut(r.Raw, store.RejectionRawBytesMax)))
+		r.ID, engine.Millis(r.At), r.Program, r.Source, r.Reason, r.Message, r.Remote, []byte(engine.Cut(r.Raw, store.RejectionRawBytesMax)))
 	if err != nil || n == 0 {
 		return err
 	}
@@ -118,23 +107,7 @@ func (b books) Refuse(r store.Rejection) error {
 }
 
 func (b books) SweepRejections(before time.Time) (removed int64, err error) {
-	return b.t.exec("DELETE FROM rejections WHERE at < ?", millis(before))
-}
-
-// cut shortens a text to a number of bytes, at the end of a character.
-func cut(s string, bytesMax int) string {
-	if len(s) <= bytesMax {
-		return s
-	}
-	return strings.ToValidUTF8(s[:bytesMax], "")
-}
-
-// millis is the Unix millisecond of a time, 0 for the zero time.
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
+	return b.t.exec("DELETE FROM rejections WHERE at < ?", engine.Millis(before))
 }
 
 // moment scans a Unix millisecond into a time.
@@ -145,6 +118,6 @@ func (m moment) Scan(v any) error {
 	if !ok {
 		return fmt.Errorf("a time is %T, not a number", v)
 	}
-	*m.t = instant(ms)
+	*m.t = engine.Instant(ms)
 	return nil
 }

@@ -16,13 +16,13 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the "sqlite3" driver
 
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/store"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // Options of Open. Path must be set.
@@ -59,12 +59,7 @@ type Store struct {
 	lock   *os.File
 	writer *sql.DB // nil when read-only
 	reader *sql.DB
-
-	writing chan struct{} // holds one token: the right to write
-	running sync.WaitGroup
-
-	mu     sync.Mutex // guards closed, and the start of what running counts
-	closed bool
+	gate   *engine.Gate
 }
 
 // Open opens the file, creating or migrating it as needed.
@@ -81,8 +76,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{path: options.Path, logger: options.Logger, writing: make(chan struct{}, 1)}
-	s.writing <- struct{}{}
+	s := &Store{path: options.Path, logger: options.Logger, gate: engine.NewGate("the store " + options.Path)}
 	if err := s.open(ctx, options); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -159,10 +153,11 @@ func (s *Store) dsn(options Options, mode string, cacheKiB int) string {
 
 // View runs fn over one moment of the store.
 func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
-	if err := s.enter(); err != nil {
+	leave, err := s.gate.Enter()
+	if err != nil {
 		return err
 	}
-	defer s.running.Done()
+	defer leave()
 	tx, err := s.reader.BeginTx(ctx, nil)
 	if err != nil {
 		return s.failure(err)
@@ -178,16 +173,11 @@ func (s *Store) Update(ctx context.Context, fn func(store.Writer) error) error {
 	if s.writer == nil {
 		return affiliate.Errorf(affiliate.Forbidden, "%s was opened for reading only", s.path)
 	}
-	if err := s.enter(); err != nil {
+	leave, err := s.gate.EnterAlone(ctx)
+	if err != nil {
 		return err
 	}
-	defer s.running.Done()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.writing:
-		defer func() { s.writing <- struct{}{} }()
-	}
+	defer leave()
 	// A statement that can be cancelled costs a goroutine each, which a million of them
 	// would feel: the transaction looks at ctx between statements instead.
 	tx, err := s.writer.BeginTx(context.WithoutCancel(ctx), nil)
@@ -230,24 +220,9 @@ func (s *Store) checkpoint() {
 	}
 }
 
-func (s *Store) enter() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return affiliate.Errorf(affiliate.Unavailable, "the store %s is closed", s.path)
-	}
-	s.running.Add(1)
-	return nil
-}
-
 // Close waits for running transactions and lets the file go.
 func (s *Store) Close() (err error) {
-	s.mu.Lock()
-	was := s.closed
-	s.closed = true
-	s.mu.Unlock()
-	s.running.Wait()
-	if was {
+	if first := s.gate.Close(); !first {
 		return nil
 	}
 	for _, db := range []*sql.DB{s.reader, s.writer} {

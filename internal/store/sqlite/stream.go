@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/sluicehq/sluice/internal/affiliate"
+	"github.com/sluicehq/sluice/internal/store/engine"
 )
 
 // A long list of links spends most of its time in decoding documents. stream reads
@@ -97,7 +98,7 @@ func (l links) decodePortion(p *portion) {
 	p.links = make([]affiliate.Link, 0, len(p.ends))
 	from := 0
 	for _, end := range p.ends {
-		link, err := l.decode(p.bodies[from:end])
+		link, err := engine.DecodeLink(l.t.store.path, p.bodies[from:end])
 		if err != nil {
 			p.err = err
 			return

@@ -13,9 +13,9 @@ import (
 	"github.com/sluicehq/sluice/internal/store"
 )
 
-// RunShared runs the part of the suite for engines whose stores several processes write to: a place may be open more
+// RunProcesses runs the part of the suite for engines whose stores several processes write to: a place may be open more
 // than once, and its stores are Notifiers.
-func RunShared(t *testing.T, place func(t *testing.T) string, open Open) {
+func RunProcesses(t *testing.T, place func(t *testing.T) string, open Open) {
 	for _, test := range []struct {
 		name string
 		run  func(t *testing.T, a, b store.Store)
