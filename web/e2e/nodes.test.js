@@ -75,7 +75,11 @@ test('a single process has no nodes in the way', async (t) => {
 })
 
 test('the menu leads to the nodes, and each is shown as the server tells of it', async () => {
-  await until('both nodes', async () => (await nodes()).length === 2)
+  // A node that has just begun says so before it has a link.
+  await until('both nodes with all links', async () => {
+    const status = await desk.call('GET', '/status')
+    return status.nodes?.length === 2 && status.nodes.every((n) => n.table_seq === status.catalog_seq)
+  })
   await page.reload()
   await openMore(page)
   await page.getByRole('link', { name: 'Nodes' }).click()
