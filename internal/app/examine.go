@@ -9,7 +9,6 @@ import (
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/api"
 	"github.com/sluicehq/sluice/internal/distribution"
-	"github.com/sluicehq/sluice/internal/queue"
 )
 
 // examineEvery is how often the servers under the rooms are examined, examineFor how long it may
@@ -19,19 +18,6 @@ const (
 	examineEvery = time.Minute
 	examineFor   = 20 * time.Second
 )
-
-// Engines say what is wrong with their surroundings though they work; some need to be told the
-// time, to compare it with the server's.
-type (
-	examiner interface {
-		Examine(ctx context.Context) ([]affiliate.Finding, error)
-	}
-	examinerWithClock interface {
-		Examine(ctx context.Context, now time.Time) ([]affiliate.Finding, error)
-	}
-)
-
-var _ examiner = queue.Examiner(nil)
 
 // keepExamining looks at what this process has open, until the context ends.
 func (a *App) keepExamining(ctx context.Context) {
@@ -49,14 +35,10 @@ func (a *App) examine(ctx context.Context) {
 	defer cancel()
 	var all []affiliate.Finding
 	for _, engine := range a.openEngines() {
-		var found []affiliate.Finding
-		switch e := engine.(type) {
-		case examiner:
-			found, _ = e.Examine(ctx)
-		case examinerWithClock:
-			found, _ = e.Examine(ctx, time.Now())
+		if e, ok := engine.(affiliate.Examiner); ok {
+			found, _ := e.Examine(ctx, time.Now())
+			all = append(all, found...)
 		}
-		all = append(all, found...)
 	}
 	a.findings.Store(&all)
 }

@@ -39,9 +39,7 @@ type Distribution interface {
 	Links
 	Values
 	Board
-	// Examine says what is wrong with the engine's surroundings though it works; now is
-	// this machine's clock.
-	Examine(ctx context.Context, now time.Time) ([]affiliate.Finding, error)
+	affiliate.Examiner
 	Close() error
 }
 

@@ -65,12 +65,6 @@ type Record struct {
 	Data []byte
 }
 
-// Examiner is an engine that can say what is wrong with its surroundings even though it
-// works, such as a topic with too few partitions.
-type Examiner interface {
-	Examine(ctx context.Context) ([]affiliate.Finding, error)
-}
-
 // Batch is a run of records and the positions it stands between.
 type Batch struct {
 	From, To string

@@ -26,6 +26,9 @@ type Harness struct {
 	// InParts is set where several servers keep the clicks: a reader may see a part of
 	// a batch that is being stored, and more on one server than a moment later on another.
 	InParts bool
+	// Together has the tests run beside each other: most of their time goes to waiting
+	// for a server.
+	Together bool
 }
 
 // Run runs the suite.
@@ -74,7 +77,12 @@ func Run(t *testing.T, h Harness) {
 		{"a dump of a time", dumpTime},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { test.run(t, h) })
+		t.Run(test.name, func(t *testing.T) {
+			if h.Together {
+				t.Parallel()
+			}
+			test.run(t, h)
+		})
 	}
 }
 

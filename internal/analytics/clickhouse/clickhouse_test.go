@@ -14,11 +14,15 @@ import (
 	"github.com/sluicehq/sluice/internal/testkit"
 )
 
-func TestEngine(t *testing.T) { analyticstest.Run(t, harnessOf(options)) }
+func TestEngine(t *testing.T) {
+	t.Parallel()
+	analyticstest.Run(t, harnessOf(options))
+}
 
 func harnessOf(options func(testing.TB) Options) analyticstest.Harness {
 	return analyticstest.Harness{
-		Open: func(t *testing.T) analytics.Engine { return mustOpen(t, options(t)) },
+		Together: true,
+		Open:     func(t *testing.T) analytics.Engine { return mustOpen(t, options(t)) },
 		Reopen: func(t *testing.T, e analytics.Engine) analytics.Engine {
 			o := e.(*Engine).options
 			if err := e.Close(); err != nil {

@@ -18,6 +18,7 @@ import (
 
 // TestCluster is the suite with clicks in two shards of two replicas.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	harness := harnessOf(clusterOptions)
 	harness.InParts = true
 	analyticstest.Run(t, harness)
@@ -95,6 +96,7 @@ func (c *collector) goesOn(t *testing.T, when string) {
 // Nothing is lost or there twice, reports are answered as long as a replica of each shard
 // is there, and a batch counts as stored when both have it.
 func TestServersAreAway(t *testing.T) {
+	t.Parallel()
 	cluster := testkit.OwnServers(t, "clickhouse-cluster")
 	addresses, err := cluster.Addresses()
 	if err != nil {
@@ -157,7 +159,7 @@ func TestServersAreAway(t *testing.T) {
 			eventually(t, drill.name+": it is found", func() error {
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				defer cancel()
-				findings, err := Examine(ctx, o)
+				findings, err := Examine(ctx, o, time.Now())
 				if err == nil && !strings.Contains(fmt.Sprint(findings), drill.finds) {
 					err = fmt.Errorf("it finds %v", findings)
 				}

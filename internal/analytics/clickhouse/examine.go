@@ -14,7 +14,7 @@ import (
 // Examine looks at a server that may be unreachable, and changes nothing. What keeps
 // it from looking is a finding, not an error; an error says that the options are wrong
 // or ctx has ended.
-func Examine(ctx context.Context, o Options) ([]affiliate.Finding, error) {
+func Examine(ctx context.Context, o Options, now time.Time) ([]affiliate.Finding, error) {
 	if _, err := o.check(); err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func Examine(ctx context.Context, o Options) ([]affiliate.Finding, error) {
 		return []affiliate.Finding{findingOf(err)}, nil
 	}
 	defer func() { _ = e.Close() }() // it was only asked
-	return e.Examine(ctx)
+	return e.Examine(ctx, now)
 }
 
 // findingOf turns an error that says what to do into a finding.
@@ -51,12 +51,12 @@ const (
 )
 
 // Examine looks at the server and the tables.
-func (e *Engine) Examine(ctx context.Context) (findings []affiliate.Finding, err error) {
+func (e *Engine) Examine(ctx context.Context, now time.Time) (findings []affiliate.Finding, err error) {
 	find := func(harmful bool, mend, problem string, args ...any) {
 		findings = append(findings, affiliate.Finding{Problem: e.place + ": " + fmt.Sprintf(problem, args...), Mend: mend, Harmful: harmful})
 	}
 	for _, look := range []func(context.Context, func(bool, string, string, ...any)) error{
-		e.examineClock, e.examineSchema, e.examineRights, e.examineParts, e.examineDisks, e.examineReplicas, e.examineLog,
+		e.clockExaminer(now), e.examineSchema, e.examineRights, e.examineParts, e.examineDisks, e.examineReplicas, e.examineLog,
 	} {
 		if err := look(ctx, find); err != nil {
 			if ctx.Err() != nil {
@@ -72,17 +72,18 @@ func (e *Engine) Examine(ctx context.Context) (findings []affiliate.Finding, err
 	return findings, nil
 }
 
-func (e *Engine) examineClock(ctx context.Context, find func(bool, string, string, ...any)) error {
-	var seconds uint32
-	before := e.now()
-	err := e.scan(ctx, "SELECT toUInt32(now())", &seconds)
-	after := e.now()
-	at := time.Unix(int64(seconds), 0)
-	if err == nil && (at.Before(before.Add(-clockSkew)) || at.After(after.Add(clockSkew))) {
-		find(false, "set both by NTP; the log of batches is kept by the server's clock",
-			"its clock differs by %v from this machine's", at.Sub(before).Round(time.Second))
+func (e *Engine) clockExaminer(now time.Time) func(context.Context, func(bool, string, string, ...any)) error {
+	began := time.Now()
+	return func(ctx context.Context, find func(bool, string, string, ...any)) error {
+		var seconds uint32
+		err := e.scan(ctx, "SELECT toUInt32(now())", &seconds)
+		at := time.Unix(int64(seconds), 0)
+		if err == nil && (at.Before(now.Add(-clockSkew)) || at.After(now.Add(time.Since(began)+clockSkew))) {
+			find(false, "set both by NTP; the log of batches is kept by the server's clock",
+				"its clock differs by %v from this machine's", at.Sub(now).Round(time.Second))
+		}
+		return err
 	}
-	return err
 }
 
 // examineSchema compares the tables with what this program makes.

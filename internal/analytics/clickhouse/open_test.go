@@ -103,14 +103,14 @@ func TestAHalfMadeSchemaIsFinished(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		findings, err := Examine(ctx, o)
+		findings, err := Examine(ctx, o, time.Now())
 		if err != nil || len(findings) != 1 || !strings.Contains(findings[0].Problem, "half made") {
 			t.Errorf("after %d statements: %v, %v", made, findings, err)
 		}
 		again := quiet(t, o)
 		store(t, again, "", "1", some(0, 3))
 		wantClicks(t, again, 3)
-		if findings, err := again.Examine(ctx); err != nil || len(findings) > 0 {
+		if findings, err := again.Examine(ctx, time.Now()); err != nil || len(findings) > 0 {
 			t.Errorf("after it was finished: %v, %v", findings, err)
 		}
 	}
@@ -128,7 +128,7 @@ func TestTablesOfANewerReleaseAreLeftAlone(t *testing.T) {
 		}
 		t.Errorf("tables with version 99 of the schema: %v", err)
 	}
-	findings, err := e.Examine(context.Background())
+	findings, err := e.Examine(context.Background(), time.Now())
 	if err != nil || len(findings) != 1 || !findings[0].Harmful {
 		t.Errorf("%v, %v", findings, err)
 	}
@@ -139,7 +139,7 @@ func TestExamine(t *testing.T) {
 	ctx := context.Background()
 	one := func(what string, o Options, says string) {
 		t.Helper()
-		findings, err := Examine(ctx, o)
+		findings, err := Examine(ctx, o, time.Now())
 		if err != nil || len(findings) == 0 || !strings.Contains(findings[0].Problem+findings[0].Mend, says) {
 			t.Errorf("%s: %v, %v; want one that says %q", what, findings, err, says)
 		}
@@ -156,7 +156,7 @@ func TestExamine(t *testing.T) {
 	one("nothing listens", away, "whether it runs")
 
 	e := quiet(t, o)
-	if findings, err := Examine(ctx, o); err != nil || len(findings) > 0 {
+	if findings, err := Examine(ctx, o, time.Now()); err != nil || len(findings) > 0 {
 		t.Errorf("where all is well: %v, %v", findings, err)
 	}
 	late := o

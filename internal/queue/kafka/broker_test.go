@@ -154,7 +154,7 @@ func TestExamine(t *testing.T) {
 	o := optionsOf(t)
 	o.Partitions = 2
 	p := openProducer(t, o)
-	findings, err := p.Examine(queuetest.Soon(t))
+	findings, err := p.Examine(queuetest.Soon(t), time.Now())
 	if err != nil || len(findings) != 1 || findings[0].Harmful || !strings.Contains(findings[0].Problem, "one broker") {
 		t.Errorf("a topic as it should be on one broker: %+v, %v", findings, err)
 	}
@@ -170,7 +170,7 @@ func TestExamine(t *testing.T) {
 	o.Partitions = 4
 	q := openQueue(t, o)
 	queuetest.Eventually(t, 20*time.Second, func() error { // a broker heeds a change a moment after it has agreed
-		findings, err := q.Examine(queuetest.Soon(t))
+		findings, err := q.Examine(queuetest.Soon(t), time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,12 +15,12 @@ import (
 )
 
 // Examine says what of the topic and its brokers is other than it should be.
-func (q *Queue) Examine(ctx context.Context) ([]affiliate.Finding, error) {
+func (q *Queue) Examine(ctx context.Context, _ time.Time) ([]affiliate.Finding, error) {
 	return q.options.examine(ctx)
 }
 
 // Examine says what of the topic and its brokers is other than it should be.
-func (p *Producer) Examine(ctx context.Context) ([]affiliate.Finding, error) {
+func (p *Producer) Examine(ctx context.Context, _ time.Time) ([]affiliate.Finding, error) {
 	return p.options.examine(ctx)
 }
 

@@ -144,6 +144,6 @@ func (p *Producer) Close() error {
 }
 
 var (
-	_ queue.Producer = (*Producer)(nil)
-	_ queue.Examiner = (*Producer)(nil)
+	_ queue.Producer     = (*Producer)(nil)
+	_ affiliate.Examiner = (*Producer)(nil)
 )

@@ -370,7 +370,7 @@ func parseOffset(position string) (int64, error) {
 }
 
 var (
-	_ queue.Queue       = (*Queue)(nil)
-	_ queue.Examiner    = (*Queue)(nil)
-	_ kgo.HookBrokerE2E = (*Queue)(nil)
+	_ queue.Queue        = (*Queue)(nil)
+	_ affiliate.Examiner = (*Queue)(nil)
+	_ kgo.HookBrokerE2E  = (*Queue)(nil)
 )

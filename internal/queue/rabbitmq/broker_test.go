@@ -164,8 +164,8 @@ func TestAPartitionThatIsGone(t *testing.T) {
 	if err := p.Send(queuetest.Within(t, 10*time.Second), records); affiliate.CodeOf(err) != affiliate.NotFound || !strings.Contains(err.Error(), o.Name+".1 is gone") {
 		t.Errorf("Send: %v", err)
 	}
-	for _, e := range []queue.Examiner{p, q} {
-		findings, err := e.Examine(queuetest.Within(t, 10*time.Second))
+	for _, e := range []affiliate.Examiner{p, q} {
+		findings, err := e.Examine(queuetest.Within(t, 10*time.Second), time.Now())
 		if err != nil || len(findings) != 1 || !findings[0].Harmful || !strings.Contains(findings[0].Problem, o.Name+".1 is gone") {
 			t.Errorf("got %+v, %v", findings, err)
 		}
@@ -177,12 +177,12 @@ func TestExamine(t *testing.T) {
 	o := optionsOf(t)
 	o.Partitions = 2
 	p := openProducer(t, o)
-	if findings, err := p.Examine(t.Context()); err != nil || len(findings) != 0 {
+	if findings, err := p.Examine(t.Context(), time.Now()); err != nil || len(findings) != 0 {
 		t.Errorf("a topic as it should be: %+v, %v", findings, err)
 	}
 	o.Partitions, o.Retention = 4, time.Hour
 	q := openQueue(t, o)
-	findings, err := q.Examine(t.Context())
+	findings, err := q.Examine(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

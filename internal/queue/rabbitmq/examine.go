@@ -13,7 +13,7 @@ import (
 
 // Examine says what of the topic is other than it should be. How many nodes keep a copy
 // is not told over AMQP: rabbitmqctl list_queues name members shows it.
-func (q *Queue) Examine(ctx context.Context) ([]affiliate.Finding, error) {
+func (q *Queue) Examine(ctx context.Context, _ time.Time) ([]affiliate.Finding, error) {
 	q.mu.Lock()
 	conn, t, trouble, closed := q.conn, q.topic, q.trouble, q.closed
 	q.mu.Unlock()
@@ -27,7 +27,7 @@ func (q *Queue) Examine(ctx context.Context) ([]affiliate.Finding, error) {
 }
 
 // Examine besides says when the broker takes nothing.
-func (p *Producer) Examine(ctx context.Context) ([]affiliate.Finding, error) {
+func (p *Producer) Examine(ctx context.Context, _ time.Time) ([]affiliate.Finding, error) {
 	p.mu.Lock()
 	out, trouble, closed := p.current, p.trouble, p.closed
 	p.mu.Unlock()

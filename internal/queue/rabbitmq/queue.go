@@ -7,6 +7,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/queue"
 )
 
@@ -212,7 +213,7 @@ func (q *Queue) Close() error {
 }
 
 var (
-	_ queue.Queue    = (*Queue)(nil)
-	_ queue.Examiner = (*Queue)(nil)
-	_ queue.Examiner = (*Producer)(nil)
+	_ queue.Queue        = (*Queue)(nil)
+	_ affiliate.Examiner = (*Queue)(nil)
+	_ affiliate.Examiner = (*Producer)(nil)
 )
