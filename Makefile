@@ -56,8 +56,9 @@ crash: binary ## Kill the server under load 100 times and account for every clic
 sim: ## Play a thousand years of programs against the books; SIM_YEARS and SIM_SEED ask for others
 	go test ./test/sim -count=1 -v -timeout 60m
 
-test-browser: build ## Use the dashboard in a real browser, and walk from a click to a payout (needs Chromium)
+test-browser: build ## Use the dashboard in a real browser, and walk from a click to a payout (needs Chromium and Redis)
 	@scripts/needs-chromium.sh
+	@scripts/needs-command.sh redis-server redis-server "nodes share their links through it"
 	@go build -o bin/walk ./test/walk
 	@cd web && SLUICE_BIN=$(CURDIR)/bin/sluice SLUICE_WALK=$(CURDIR)/bin/walk npm run --silent test:browser
 

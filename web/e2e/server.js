@@ -1,6 +1,6 @@
 // The real program, on a data folder and ports of its own.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,19 +9,19 @@ const program = process.env.SLUICE_BIN ?? fileURLToPath(new URL('../../bin/sluic
 // The same program on a clock that jumps when it is told to: test/walk.
 const walker = process.env.SLUICE_WALK ?? fileURLToPath(new URL('../../bin/walk', import.meta.url))
 
-/** start runs the server and returns its addresses and a way to stop it. With walk its clock can be moved ahead. */
-export async function start({ walk = false } = {}) {
+/** start runs the server and returns its addresses and a way to stop it. With walk its clock can be moved ahead; settings are lines of a configuration file. */
+export async function start({ walk = false, settings = '' } = {}) {
   if (!existsSync(program)) throw new Error(`there is no ${program}; run make build first, or name the program in SLUICE_BIN`)
   const data = mkdtempSync(join(tmpdir(), 'sluice-browser-'))
   const server = walk
     ? spawn(walker, [data], { stdio: ['pipe', 'pipe', 'pipe'] })
-    : spawn(program, ['serve', '--data', data, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    : spawn(program, ['serve', '--data', data, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--config', configuration(data, settings)], { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
   server.stderr.on('data', (piece) => (said += piece))
   const login = await new Promise((resolve, reject) => {
     server.stdout.on('data', (piece) => {
       said += piece
-      const found = /http:\/\/\S+\/login\?code=\S+/.exec(said)
+      const found = /http:\/\/\S+\/(login\?code=\S+|healthz)/.exec(said)
       if (found) resolve(found[0])
     })
     server.on('exit', (code) => reject(new Error(`the server ended with ${code}:\n${said}`)))
@@ -43,5 +43,11 @@ export async function start({ walk = false } = {}) {
     while (!said.slice(told).includes('clock ')) await new Promise((go) => setTimeout(go, 10))
   }
   const now = () => Date.now() + ahead
-  return { later, now, said: () => said, data, login, dashboard, links, stop, program }
+  return { later, now, said: () => said, data, login, dashboard, links, stop, program, pid: server.pid }
+}
+
+function configuration(data, settings) {
+  const path = join(data, 'sluice.yaml')
+  writeFileSync(path, settings)
+  return path
 }

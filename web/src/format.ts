@@ -5,6 +5,9 @@ const locale = () => (typeof navigator === 'undefined' ? 'en' : navigator.langua
 /** zone is the browser's time zone, in which all times are shown. */
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC'
 
+/** zones are the names of time zones that the browser knows, to choose from. */
+export const zones: string[] = 'supportedValuesOf' in Intl ? Intl.supportedValuesOf('timeZone') : []
+
 export function count(n: number): string {
   return new Intl.NumberFormat(locale()).format(n)
 }

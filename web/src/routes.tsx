@@ -24,6 +24,7 @@ export const router = createBrowserRouter([
       { path: '/programs', lazy: async () => ({ Component: (await import('./programs/ProgramsPage')).ProgramsPage }) },
       { path: '/programs/:id/settlement', lazy: async () => ({ Component: (await import('./programs/SettlementPage')).SettlementPage }) },
       { path: '/earnings', lazy: async () => ({ Component: (await import('./earnings/EarningsPage')).EarningsPage }) },
+      { path: '/nodes', lazy: async () => ({ Component: (await import('./nodes/NodesPage')).NodesPage }) },
       { path: '/password', element: <PasswordPage /> },
       { path: '*', element: <Lost /> },
     ],

@@ -50,5 +50,7 @@ test.each([
   ['rules[0].when[1].in[2]', 'Rule 1, condition 2, is'],
   ['rules[1].destinations[0].weight', 'Rule 2, destination 1, weight'],
   ['ends_at', 'Ends'],
+  ['cap.per', 'Cap, period'],
+  ['cap.zone', 'Cap, time zone'],
   ['query.names[3]', 'Query parameters, name 4'],
 ])('%s is called %s', (path, want) => expect(labelOf(path).toLowerCase()).toBe(want.toLowerCase()))

@@ -52,6 +52,7 @@ export function parents(path: string): string[] {
 const words: Record<string, string> = {
   when: 'condition', in: 'is', not_in: 'is not', starts_at: 'starts', ends_at: 'ends', code: 'redirect',
   deep_link: 'deep links', query: 'query parameters', sub_id: 'sub-ID', url: 'URL', id: 'name', block_bots: 'bots',
+  per: 'period', zone: 'time zone',
 }
 
 /** labelOf turns a path into words: "Rule 1, condition 2, is". */

@@ -1,6 +1,6 @@
 import { useId } from 'react'
 import type { Faults } from '../api/faults'
-import { country, zone } from '../format'
+import { country, zone, zones } from '../format'
 import { FaultList, TextField } from '../ui/Field'
 import { Icon } from '../ui/Icon'
 import { list, type ConditionDraft } from './draft'
@@ -94,7 +94,6 @@ function Values({ condition, path, faults, onChange }: PartProps) {
 }
 
 const days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
-const zones = 'supportedValuesOf' in Intl ? Intl.supportedValuesOf('timeZone') : []
 
 function TimeFields({ condition, path, faults, onChange }: PartProps) {
   const id = useId()

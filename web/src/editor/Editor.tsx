@@ -10,6 +10,7 @@ import { ConflictDialog } from './ConflictDialog'
 import { draftOf, inputOf, type Draft } from './draft'
 import { FaultSummary } from './FaultSummary'
 import { BasicFields, MoreFields } from './fields'
+import { isState, merge } from './merge'
 import { RulesFold } from './RulesFold'
 
 interface EditorProps {
@@ -50,7 +51,7 @@ export function Editor({ link, initial, onSaved }: EditorProps) {
     },
     onError: async (error, { body, on }) => {
       if (!(error instanceof RequestFailed)) return
-      if (error.status === 412 && on) return setConflict(await conflictOf(on, body))
+      if (isStale(error) && on) return setConflict(await conflictOf(on, body))
       setFaults(new Faults(faultsOf(error)))
       setAnswer((n) => n + 1)
     },
@@ -70,7 +71,7 @@ export function Editor({ link, initial, onSaved }: EditorProps) {
       {save.error && faults.all.length === 0 && !conflict && !isStale(save.error) && <Trouble what="Not saved" error={save.error} />}
       <BasicFields draft={draft} faults={faults} edit={edit} link={base} />
       <RulesFold draft={draft} faults={faults} edit={edit} />
-      <MoreFields draft={draft} faults={faults} edit={edit} />
+      <MoreFields draft={draft} faults={faults} edit={edit} link={base} />
       <div className="actions sticky">
         <button type="submit" className="primary" disabled={save.isPending}>{save.isPending ? 'Saving …' : base ? 'Save' : 'Add link'}</button>
         <button type="button" onClick={() => void navigate(base ? `/links/${base.id}` : '/links')}>Cancel</button>
@@ -103,7 +104,19 @@ export function Editor({ link, initial, onSaved }: EditorProps) {
   )
 }
 
-function put(on: Link, body: LinkInput): Promise<Link> {
+/** put saves over the link as it was read, and over what its cap alone has done to it since: nobody has a say in that. */
+async function put(on: Link, body: LinkInput): Promise<Link> {
+  try {
+    return await putOver(on, body)
+  } catch (error) {
+    if (!isStale(error)) throw error
+    const { current } = await conflictOf(on, body)
+    if (!isState(merge(on, body, current))) throw error
+    return putOver(current, body)
+  }
+}
+
+function putOver(on: Link, body: LinkInput): Promise<Link> {
   return ask(api.PUT('/api/v1/links/{id}', { params: { path: { id: on.id }, header: { 'If-Match': ifMatch(on.version) } }, body }))
 }
 
@@ -118,7 +131,7 @@ function cleared(link: Link, body: LinkInput): Link {
   return { ...out, ...body } as Link
 }
 
-function isStale(error: Error): boolean {
+function isStale(error: unknown): boolean {
   return error instanceof RequestFailed && error.status === 412
 }
 
@@ -128,7 +141,7 @@ function faultsOf(error: RequestFailed) {
   return error.status === 409 ? [{ field: 'slug', message: error.message }] : []
 }
 
-async function conflictOf(on: Link, mine: LinkInput): Promise<Conflict | undefined> {
+async function conflictOf(on: Link, mine: LinkInput): Promise<Conflict> {
   const path = { id: on.id }
   const current = await ask(api.GET('/api/v1/links/{id}', { params: { path } }))
   const changes = await ask(api.GET('/api/v1/links/{id}/changes', { params: { path, query: { limit: 1 } } })).catch(() => undefined)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Link } from '../api/client'
-import { draftOf, emptyDraft, inputOf, newCondition, newDestination, newRule, shares } from './draft'
+import { capOf, draftOf, emptyDraft, inputOf, newCondition, newDestination, newRule, perChosen, shares } from './draft'
 
 const link: Link = {
   id: 17, site: 'blog', slug: 'kettle', status: 'active', code: 307, version: 3, created_at: '2026-11-01T00:00:00Z', updated_at: '2026-11-02T00:00:00Z',
@@ -13,19 +13,19 @@ const link: Link = {
       { on: 'time', zone: 'Europe/Berlin', days: ['mon', 'tue'], from: '09:00', to: '24:00' }, { on: 'date', after: '2026-12-01T00:00:00Z' },
     ],
   }],
-  starts_at: '2026-11-01T08:00:00.123Z', fallback: 'https://blog.example/', program: 'acme', partner: 'mia',
+  starts_at: '2026-11-01T08:00:00.123Z', fallback: 'https://blog.example/', cap: { clicks: 20_000, per: 'month', zone: 'Europe/Berlin' }, cap_reached: { at: '2026-11-02T10:00:00Z', clicks: 20_004 }, program: 'acme', partner: 'mia',
   query: { mode: 'only', names: ['utm_source', 'gclid'] }, deep_link: true, sub_id: { param: 'clickref', value: '{click_id}' }, block_bots: true,
   tags: ['kitchen', 'gifts'], page: '/reviews', note: 'two\nlines',
 }
 
 test('a link that was opened and saved is the same link', () => {
-  const { id, version, created_at, updated_at, short_url, ...written } = link
+  const { id, version, created_at, updated_at, short_url, cap_reached, ...written } = link
   const saved = inputOf(draftOf(link), link)
   // A single destination's weight is the server's to say.
   expect(saved.rules![0]!.destinations[0]).toEqual({ id: 'a', url: 'https://shop.example/de' })
   expect({ ...saved, rules: undefined }).toEqual({ ...written, rules: undefined })
   expect(saved.rules![0]!.when).toEqual(written.rules![0]!.when)
-  expect([id, version, created_at, updated_at, short_url].every((v) => v !== undefined)).toBe(true)
+  expect([id, version, created_at, updated_at, short_url, cap_reached].every((v) => v !== undefined)).toBe(true)
 })
 
 test('a field that the form does not know is kept', () => {
@@ -41,9 +41,9 @@ test('a simple link is a short document', () => {
 })
 
 test('what is emptied is left out, and so removed', () => {
-  const draft = { ...draftOf(link), tags: ' , ', note: '', startsAt: '', program: '', queryMode: 'drop' as const, subMode: 'program' as const, rules: [] }
+  const draft = { ...draftOf(link), tags: ' , ', note: '', startsAt: '', program: '', capPer: 'none' as const, queryMode: 'drop' as const, subMode: 'program' as const, rules: [] }
   const saved = inputOf(draft, link)
-  for (const name of ['tags', 'note', 'starts_at', 'program', 'partner', 'query', 'sub_id', 'rules']) expect(saved).not.toHaveProperty(name)
+  for (const name of ['tags', 'note', 'starts_at', 'program', 'partner', 'cap', 'query', 'sub_id', 'rules']) expect(saved).not.toHaveProperty(name)
 })
 
 test('a schedule that was changed is sent as an instant', () => {
@@ -63,6 +63,20 @@ test('a weight that is no number is left for the server to refuse', () => {
   const draft = emptyDraft()
   draft.destinations = [newDestination('many'), newDestination('0.5'), newDestination('')]
   expect(inputOf(draft).destinations!.map((d) => d.weight)).toEqual([-1, -1, 0])
+})
+
+test.each([
+  ['1000', 1000], [' 20,000 ', 20_000], ['20 000', 20_000], ['1.000.000', 1_000_000], ['', 0], ['-5', -5],
+  ['2.5', '2.5'], ['many', 'many'], ['1,00', '1,00'], ['99999999999999999999', '99999999999999999999'],
+])('a cap of %j clicks is sent as %j', (capClicks, clicks) => {
+  expect(capOf({ capPer: 'day', capClicks, capZone: ' ' })).toEqual({ clicks, per: 'day' })
+})
+
+test('a new cap begins its days where the person is, and one that is there keeps its zone', () => {
+  expect(perChosen({ capPer: 'none', capZone: '' }, 'day', 'Europe/Berlin')).toEqual({ capPer: 'day', capZone: 'Europe/Berlin' })
+  expect(perChosen({ capPer: 'day', capZone: '' }, 'month', 'Europe/Berlin')).toEqual({ capPer: 'month', capZone: '' })
+  expect(perChosen({ capPer: 'day', capZone: 'Asia/Tokyo' }, 'hour', 'Europe/Berlin')).toEqual({ capPer: 'hour', capZone: 'Asia/Tokyo' })
+  expect(perChosen({ capPer: 'day', capZone: 'Asia/Tokyo' }, 'total', 'Europe/Berlin')).toEqual({ capPer: 'total', capZone: '' })
 })
 
 test('shares leave out what is down', () => {

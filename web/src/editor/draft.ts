@@ -2,6 +2,7 @@
 // stays as it was typed. Its lists are in the order of the link's, so that the
 // server's paths (rules[0].when[1].in) name the same places here.
 import type { Condition, Destination, Link, LinkInput, RedirectCode, Rule } from '../api/client'
+import type { CapPeriod, ClickCap } from '../links/cap'
 import { instant, localInput } from '../report/time'
 
 export interface DestinationDraft {
@@ -42,6 +43,9 @@ export interface Draft {
   startsAt: string
   endsAt: string
   fallback: string
+  capPer: CapPeriod | 'none'
+  capClicks: string
+  capZone: string
   code: RedirectCode
   program: string
   partner: string
@@ -75,7 +79,7 @@ export function newRule(): RuleDraft {
 export function emptyDraft(): Draft {
   return {
     site: '', slug: '', status: 'active', destinations: [newDestination()], rules: [], startsAt: '', endsAt: '', fallback: '',
-    code: 302, program: '', partner: '', queryMode: 'drop', queryNames: '', deepLink: false,
+    capPer: 'none', capClicks: '', capZone: '', code: 302, program: '', partner: '', queryMode: 'drop', queryNames: '', deepLink: false,
     subMode: 'program', subParam: '', subValue: '', blockBots: false, tags: '', page: '', note: '',
   }
 }
@@ -98,6 +102,9 @@ export function draftOf(link: Link): Draft {
     startsAt: localInput(link.starts_at),
     endsAt: localInput(link.ends_at),
     fallback: link.fallback ?? '',
+    capPer: link.cap ? (link.cap.per ?? 'total') : 'none',
+    capClicks: String(link.cap?.clicks ?? ''),
+    capZone: link.cap?.zone ?? '',
     code: link.code,
     program: link.program ?? '',
     partner: link.partner ?? '',
@@ -148,6 +155,7 @@ export function inputOf(draft: Draft, link?: Link): LinkInput {
   set('starts_at', sameInstant(draft.startsAt, link?.starts_at))
   set('ends_at', sameInstant(draft.endsAt, link?.ends_at))
   set('fallback', draft.fallback.trim())
+  set('cap', capOf(draft))
   set('program', draft.program)
   set('partner', draft.program ? draft.partner.trim() : '')
   set('query', queryOf(draft))
@@ -164,7 +172,7 @@ export function inputOf(draft: Draft, link?: Link): LinkInput {
 function writable(link: Link | undefined): LinkInput {
   if (!link) return {}
   const out: Record<string, unknown> = { ...link }
-  for (const name of ['id', 'version', 'created_at', 'updated_at', 'short_url', 'warnings']) delete out[name]
+  for (const name of ['id', 'version', 'created_at', 'updated_at', 'short_url', 'warnings', 'cap_reached']) delete out[name]
   return out
 }
 
@@ -214,6 +222,28 @@ function conditionOf(c: ConditionDraft): Condition {
   const values = list(c.values)
   if (values.length > 0) out[c.not ? 'not_in' : 'in'] = values
   return out
+}
+
+/** capOf is the cap that a draft means; without a period there is none. */
+export function capOf({ capPer, capClicks, capZone }: Pick<Draft, 'capPer' | 'capClicks' | 'capZone'>): ClickCap | undefined {
+  if (capPer === 'none') return undefined
+  const zone = capZone.trim()
+  return { clicks: clicksOf(capClicks), per: capPer, ...(zone && { zone }) }
+}
+
+/** clicksOf reads 20000, and 20,000 or 20 000 as people write it. What is no number is sent as it was typed, for the server to refuse. */
+function clicksOf(text: string): number {
+  const typed = text.trim()
+  const digits = /^\d{1,3}([,.'\u2019\s]\d{3})+$/.test(typed) ? typed.replace(/\D/g, '') : typed
+  const n = Number(digits)
+  return /^-?\d*$/.test(digits) && Number.isSafeInteger(n) ? n : (typed as unknown as number)
+}
+
+/** perChosen is what changes with another period: days and months begin where the person is, unless the cap has a zone. */
+export function perChosen({ capPer, capZone }: Pick<Draft, 'capPer' | 'capZone'>, per: Draft['capPer'], here: string): Partial<Draft> {
+  if (per === 'total' || per === 'none') return { capPer: per, capZone: '' }
+  const begun = capPer === 'none' || capPer === 'total'
+  return { capPer: per, capZone: begun ? here : capZone }
 }
 
 function queryOf(draft: Draft): LinkInput['query'] {

@@ -4,13 +4,14 @@ import type { Faults } from '../api/faults'
 import { dateTime, withoutScheme, zone } from '../format'
 import { usePrograms, useSites } from '../links/queries'
 import { AreaField, CheckField, FaultList, SelectField, TextField } from '../ui/Field'
+import { CapFold } from './CapFold'
 import { DestinationsField } from './DestinationsField'
 import type { Draft } from './draft'
 import type { Edit } from './Editor'
 import { Fold } from './Fold'
 import { suggestSlug } from './slug'
 
-interface PartProps {
+export interface PartProps {
   draft: Draft
   faults: Faults
   edit: Edit
@@ -103,10 +104,11 @@ const codes: { code: RedirectCode; label: string }[] = [
 ]
 
 /** MoreFields are folded away: most links do without. */
-export function MoreFields({ draft, faults, edit }: PartProps) {
+export function MoreFields({ draft, faults, edit, link }: PartProps & { link?: Link }) {
   return (
     <>
       <Schedule draft={draft} faults={faults} edit={edit} />
+      <CapFold draft={draft} faults={faults} edit={edit} reached={link?.cap_reached} />
       <Technical draft={draft} faults={faults} edit={edit} />
       <Fold title="Page and note" says={draft.page || draft.note} faults={faults} paths={['page', 'note']} open={draft.page !== '' || draft.note !== ''}>
         <TextField label="Page" path="page" placeholder="/reviews/kettles" value={draft.page} faults={faults.within('page')}
@@ -132,7 +134,7 @@ function Schedule({ draft, faults, edit }: PartProps) {
       </div>
       <p className="hint">Times of {zone}. The end is not part of it.</p>
       <TextField label="Fallback" inputMode="url" path="fallback" placeholder="https://blog.example/deals" value={draft.fallback} faults={faults.within('fallback')}
-        hint="Where visitors go while the link is paused, archived or outside of its schedule. Empty: the site’s default." onChange={(e) => edit({ fallback: e.target.value }, 'fallback')} />
+        hint="Where visitors go while the link is paused, archived, outside of its schedule or at its cap. Empty: the site’s default." onChange={(e) => edit({ fallback: e.target.value }, 'fallback')} />
     </Fold>
   )
 }

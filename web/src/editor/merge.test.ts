@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Link } from '../api/client'
 import { draftOf, inputOf } from './draft'
-import { differences, merge, ruleText } from './merge'
+import { differences, isState, merge, ruleText } from './merge'
 
 const base: Link = {
   id: 1, site: 'blog', slug: 'kettle', status: 'active', code: 302, version: 1, created_at: '2026-11-01T00:00:00Z', updated_at: '2026-11-01T00:00:00Z',
@@ -26,6 +26,37 @@ test('changes to the same field are a choice', () => {
   expect(both.resolve(() => 'mine').note).toBe('mine')
   expect(both.resolve(() => 'theirs').note).toBe('theirs')
   expect(both.theirs.map((d) => d.name)).toEqual(['tags'])
+})
+
+const cap = { clicks: 1000, per: 'day' as const }
+const cap_reached = { at: '2026-11-27T10:00:00Z', clicks: 1003 }
+
+test('a cap is kept through somebody else’s change, and two caps are a choice', () => {
+  const capped = { ...base, cap }
+  const note = inputOf({ ...draftOf(capped), note: 'mine' }, capped)
+  expect(merge(capped, note, { ...capped, version: 2, page: '/p' }).resolve(() => 'mine')).toMatchObject({ cap, note: 'mine', page: '/p' })
+  const raised = inputOf({ ...draftOf(capped), capClicks: '2,000' }, capped)
+  const both = merge(capped, raised, { ...capped, version: 2, cap: undefined })
+  expect(both.clashes).toEqual([{ name: 'cap', label: 'Cap', mine: '2,000 clicks a day (UTC)', theirs: 'none' }])
+  expect(both.resolve(() => 'theirs')).not.toHaveProperty('cap')
+})
+
+test('what the cap itself does is shown, is nobody’s to decide, and is not sent', () => {
+  const capped = { ...base, cap }
+  const closed = { ...capped, version: 2, cap_reached }
+  const note = inputOf({ ...draftOf(capped), note: 'mine' }, capped)
+  const both = merge(capped, note, closed)
+  expect(both.theirs).toEqual([{ name: 'cap_reached', label: 'Closed by its cap', before: 'none', after: 'after 1,003 clicks' }])
+  expect(isState(both)).toBe(true)
+  expect(isState(merge(capped, note, { ...closed, page: '/p' }))).toBe(false)
+  expect(isState(merge(capped, note, { ...closed, note: 'theirs' }))).toBe(false)
+  expect(both.resolve(() => 'mine')).not.toHaveProperty('cap_reached')
+  expect(merge(closed, inputOf(draftOf(closed), closed), capped).clashes).toEqual([])
+})
+
+test('the zone of a total means nothing', () => {
+  expect(differences({ cap: { clicks: 5, per: 'total', zone: 'Europe/Berlin' } }, { cap: { clicks: 5, per: 'total' } })).toEqual([])
+  expect(differences({ cap: { clicks: 5, per: 'day', zone: 'Europe/Berlin' } }, { cap: { clicks: 5, per: 'day' } })).toHaveLength(1)
 })
 
 test('the same change by both is no clash', () => {

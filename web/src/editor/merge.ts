@@ -1,6 +1,8 @@
 // What differs between two states of a link, and how two people's changes go
 // together.
 import type { Link, LinkInput } from '../api/client'
+import { plural } from '../format'
+import { capText, type CapReached, type ClickCap } from '../links/cap'
 
 type Field = keyof LinkInput
 
@@ -14,6 +16,7 @@ export const fields: { name: Field; label: string }[] = [
   { name: 'starts_at', label: 'Starts' },
   { name: 'ends_at', label: 'Ends' },
   { name: 'fallback', label: 'Fallback' },
+  { name: 'cap', label: 'Cap' },
   { name: 'code', label: 'Redirect' },
   { name: 'program', label: 'Program' },
   { name: 'partner', label: 'Partner' },
@@ -26,6 +29,9 @@ export const fields: { name: Field; label: string }[] = [
   { name: 'note', label: 'Note' },
 ]
 
+/** states are what the server alone changes: shown, and never sent. */
+const states: typeof fields = [{ name: 'cap_reached', label: 'Closed by its cap' }]
+
 type Document = Partial<Record<Field, unknown>>
 
 export interface Difference {
@@ -37,7 +43,7 @@ export interface Difference {
 
 /** differences lists the fields in which two documents mean something else. */
 export function differences(before: Document | undefined, after: Document | undefined): Difference[] {
-  return fields
+  return [...fields, ...states]
     .filter(({ name }) => !same(name, before?.[name], after?.[name]))
     .map(({ name, label }) => ({ name, label, before: describe(name, before?.[name]), after: describe(name, after?.[name]) }))
 }
@@ -56,6 +62,11 @@ export interface Merge {
   clashes: Clash[]
   /** resolve is the document of both; choice says whose value a clash gets. */
   resolve(choice: (name: Field) => 'mine' | 'theirs'): LinkInput
+}
+
+/** isState says whether only the server has changed something, so that there is nothing for a person to decide. */
+export function isState({ theirs, clashes }: Pick<Merge, 'theirs' | 'clashes'>): boolean {
+  return clashes.length === 0 && theirs.every((d) => states.some((s) => s.name === d.name))
 }
 
 /** merge joins what one person made of base with what another did meanwhile. */
@@ -93,6 +104,7 @@ function normal(name: Field, value: unknown): unknown {
   if (name === 'rules') return Array.isArray(value) ? value.map(rule) : []
   if (name === 'query') return (value as { mode?: string } | undefined)?.mode === 'drop' ? undefined : value
   if (name === 'code') return value ?? 302
+  if (name === 'cap' && (value as ClickCap | undefined)?.per === 'total') return { ...(value as ClickCap), zone: undefined }
   if (name === 'status') return value ?? 'active'
   if ((name === 'starts_at' || name === 'ends_at') && value) return new Date(String(value)).getTime()
   return value
@@ -147,6 +159,10 @@ export function describe(name: Field, value: unknown): string {
     case 'starts_at':
     case 'ends_at':
       return new Date(String(value)).toLocaleString()
+    case 'cap':
+      return capText(value as ClickCap)
+    case 'cap_reached':
+      return `after ${plural((value as CapReached).clicks, 'click')}`
     case 'tags':
       return (value as string[]).join(', ')
     case 'query': {

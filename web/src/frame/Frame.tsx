@@ -3,6 +3,7 @@ import { useMutation } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { Link, Navigate, NavLink, Outlet, ScrollRestoration, useLocation, useNavigate } from 'react-router'
 import { api, ask, type Me } from '../api/client'
+import { useStatus } from '../home/status'
 import { LoginForm } from '../session/LoginForm'
 import { useMe } from '../session/session'
 import { Dialog } from '../ui/Dialog'
@@ -84,6 +85,8 @@ function useMenu() {
 
 function MoreMenu() {
   const ref = useMenu()
+  // A single process has no nodes to look at.
+  const nodes = useStatus({ watch: false }).data?.nodes ?? []
   return (
     <details className="menu" ref={ref}>
       <summary><Icon name="more" /> <span>More</span></summary>
@@ -92,6 +95,7 @@ function MoreMenu() {
         <NavLink to="/programs">Programs</NavLink>
         <NavLink to="/rejected">Rejected reports</NavLink>
         <NavLink to="/webhooks">Webhooks</NavLink>
+        {nodes.length > 0 && <NavLink to="/nodes">Nodes</NavLink>}
       </div>
     </details>
   )

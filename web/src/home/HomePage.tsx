@@ -1,6 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
 import { Link as Anchor } from 'react-router'
-import { api, ask } from '../api/client'
 import { bytes, count, duration, plural, short } from '../format'
 import { useLinks, useSites } from '../links/queries'
 import { Breakdown } from '../report/Breakdown'
@@ -10,6 +8,7 @@ import { bars, dateText, dayOf, number, series, spanOf } from '../report/time'
 import { useNow, useTitle } from '../ui/hooks'
 import { Icon } from '../ui/Icon'
 import { Empty, Trouble, Waiting } from '../ui/Trouble'
+import { useStatus } from './status'
 import { warningsOf } from './warnings'
 
 const anything = { q: '', site: '', tag: '', program: '', status: '' }
@@ -45,10 +44,6 @@ export function HomePage() {
       <Sites now={now} />
     </>
   )
-}
-
-function useStatus() {
-  return useQuery({ queryKey: ['status'], queryFn: ({ signal }) => ask(api.GET('/api/v1/status', { signal })), refetchInterval: 10_000 })
 }
 
 function Health() {

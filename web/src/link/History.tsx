@@ -1,6 +1,6 @@
 // Who changed what of a link, and when.
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { api, ask, type Change } from '../api/client'
+import { api, ask, type Change, type Link } from '../api/client'
 import { RequestFailed } from '../api/problem'
 import { differences } from '../editor/merge'
 import { ago, dateTime } from '../format'
@@ -8,6 +8,13 @@ import { Trouble, Waiting } from '../ui/Trouble'
 
 const pageSize = 20
 const words: Record<Change['action'], string> = { create: 'added the link', update: 'changed it', delete: 'removed it' }
+
+/** didText says what was done; of the cap itself, which does one thing only, what came of it. */
+function didText({ actor, action, before, after }: Change): string {
+  const [closed, opened] = [after, before].map((d) => (d as Partial<Link> | undefined)?.cap_reached !== undefined)
+  if (actor !== 'cap' || closed === opened) return words[action]
+  return closed ? 'closed it' : 'opened it'
+}
 
 export function History({ id, version }: { id: number; version: number }) {
   const changes = useInfiniteQuery({
@@ -28,7 +35,7 @@ export function History({ id, version }: { id: number; version: number }) {
         {list.map((change) => (
           <li key={change.seq}>
             <p>
-              <strong>{change.actor}</strong> {words[change.action]}{' '}
+              <strong>{change.actor}</strong> {didText(change)}{' '}
               <time dateTime={change.at} title={dateTime(change.at)}>{ago(change.at)}</time>
             </p>
             {change.action === 'update' && <Differences change={change} />}

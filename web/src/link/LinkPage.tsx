@@ -6,6 +6,7 @@ import { RequestFailed } from '../api/problem'
 import { labelOf } from '../api/faults'
 import { ruleText } from '../editor/merge'
 import { count, dateTime, percent, withoutScheme } from '../format'
+import { shownStatus } from '../links/cap'
 import { useLink } from '../links/queries'
 import { Breakdown, nameOf } from '../report/Breakdown'
 import { ClicksChart } from '../report/ClicksChart'
@@ -19,6 +20,7 @@ import { useNow, useTitle } from '../ui/hooks'
 import { Icon } from '../ui/Icon'
 import { useNotice } from '../ui/notices'
 import { Empty, Trouble, Waiting } from '../ui/Trouble'
+import { Cap } from './Cap'
 import { History } from './History'
 
 export function LinkPage() {
@@ -33,6 +35,7 @@ export function LinkPage() {
       <Head link={link.data} />
       <Warnings />
       <Target link={link.data} />
+      {link.data.cap && <Cap link={link.data} />}
       <Clicks link={link.data} />
       <History id={link.data.id} version={link.data.version} />
     </>
@@ -55,7 +58,7 @@ function Head({ link }: { link: Link }) {
     <div className="page-head link-head">
       <div>
         <Anchor to="/links" className="crumb"><Icon name="back" /> Links</Anchor>
-        <h1>{link.slug} <StatusBadge status={link.status} /></h1>
+        <h1>{link.slug} <StatusBadge status={shownStatus(link)} /></h1>
         {link.short_url
           ? <p className="short-url"><a href={link.short_url} target="_blank" rel="noreferrer">{link.short_url}</a> <CopyButton text={link.short_url} /></p>
           : <p className="hint">The site {link.site} has no host name yet, so there is no address to copy.</p>}
@@ -237,7 +240,7 @@ function Clicks({ link }: { link: Link }) {
       )}
       {silent && (
         <Empty title="No clicks in this time">
-          {link.short_url && link.status === 'active' && chosen.length === 0
+          {link.short_url && shownStatus(link) === 'active' && chosen.length === 0
             ? <p>Open <a href={link.short_url} target="_blank" rel="noreferrer">{withoutScheme(link.short_url)}</a> to try it: the click is here within seconds.</p>
             : <p>Choose another time{chosen.length > 0 && ', or fewer conditions'}.</p>}
         </Empty>

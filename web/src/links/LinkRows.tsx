@@ -7,6 +7,7 @@ import { Spark } from '../report/Spark'
 import { StatusBadge } from '../ui/Badge'
 import { CopyButton } from '../ui/CopyButton'
 import { Icon } from '../ui/Icon'
+import { capText, opensText, shownStatus } from './cap'
 
 interface RowsProps {
   links: Link[]
@@ -24,11 +25,12 @@ export function LinkRows({ links, now, onTag }: RowsProps) {
         const clicks = week?.clicks ?? 0
         const url = link.destinations[0]?.url ?? ''
         const page = merchantPage(url)
+        const status = shownStatus(link)
         return (
-          <tr key={link.id} className={link.status === 'active' ? '' : 'dim'}>
+          <tr key={link.id} className={status === 'active' ? '' : 'dim'}>
             <th scope="row" className="cell-name">
               <Anchor to={`/links/${link.id}`} className="slug">{link.slug}</Anchor>
-              {link.status !== 'active' && <StatusBadge status={link.status} />}
+              {status !== 'active' && <span title={status === 'capped' ? opensText(link.cap_reached!) : undefined}><StatusBadge status={status} /></span>}
               <span className="sub">{link.short_url ? withoutScheme(link.short_url) : link.site}</span>
               {link.tags && link.tags.length > 0 && (
                 <span className="tags">
@@ -65,5 +67,6 @@ function extras(link: Link, via: string): string {
   if (others > 0) out.push(`and ${others} more: ${link.destinations.slice(1, 3).map((d) => host(d.url)).join(', ')}${others > 2 ? ', …' : ''}`)
   if (link.rules?.length) out.push(link.rules.length === 1 ? '1 rule' : `${link.rules.length} rules`)
   if (link.starts_at || link.ends_at) out.push('scheduled')
+  if (link.cap) out.push(`at most ${capText(link.cap)}`)
   return out.join(' · ')
 }

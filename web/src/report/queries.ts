@@ -19,6 +19,9 @@ export const refreshEvery = 2000
 /** restFactor keeps a server that takes long to count from doing nothing else. */
 const restFactor = 20
 
+/** pace is in how many ms a question is asked again whose answer took so many. */
+export const pace = (took = 0) => Math.max(refreshEvery, restFactor * took)
+
 export function useReport(question: Question | undefined, options: { refresh?: boolean; total?: number } = {}) {
   return useQuery({
     // When another question shows that there are more clicks, this one is asked again.
@@ -30,7 +33,7 @@ export function useReport(question: Question | undefined, options: { refresh?: b
     },
     enabled: question !== undefined,
     placeholderData: keepPreviousData,
-    refetchInterval: options.refresh ? (query) => Math.max(refreshEvery, restFactor * (query.state.data?.took ?? 0)) : false,
+    refetchInterval: options.refresh ? (query) => pace(query.state.data?.took) : false,
   })
 }
 

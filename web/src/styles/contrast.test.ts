@@ -37,7 +37,8 @@ const texts: [text: string, grounds: string[]][] = [
 // Borders of what is typed into, and bars, need less.
 const shapes: [shape: string, grounds: string[]][] = [
   ['line-strong', ['surface', 'ground']],
-  ['chart-uniques', ['surface']],
+  ['chart-uniques', ['surface', 'surface-2']],
+  ['warn', ['surface-2']],
 ]
 
 describe.each([['light', 0], ['dark', 1]] as const)('in %s', (_, theme) => {
