@@ -21,7 +21,6 @@ type vault struct {
 	times    map[string]int // how often each record was stored
 	from     map[string]string
 	refused  int // batches that began elsewhere: somebody else had stored them
-	whole    int // the records before this one are all stored
 }
 
 func newVault() *vault {
@@ -56,25 +55,12 @@ func (v *vault) refusals() int {
 	return v.refused
 }
 
-// upTo is the first record that is not stored.
-func (v *vault) upTo() int {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for v.times[numbered(v.whole)] > 0 {
-		v.whole++
-	}
-	return v.whole
-}
-
 // holds reports what is wrong while the records 0 … n-1 are not stored once each.
-func (v *vault) holds(n int) error { return v.holdsAgain(n, nil) }
-
-// holdsAgain is holds, but some of the records may be there more than once.
-func (v *vault) holdsAgain(n int, again map[int]bool) error {
+func (v *vault) holds(n int) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i := range n {
-		if times := v.times[numbered(i)]; times != 1 && (times == 0 || !again[i]) {
+		if times := v.times[numbered(i)]; times != 1 {
 			return fmt.Errorf("%q is stored %d times; %d different ones of %d are there", numbered(i), times, len(v.times), n)
 		}
 	}

@@ -10,115 +10,180 @@ import (
 	"github.com/sluicehq/sluice/internal/queue"
 )
 
-// Traffic is records that are sent and stored while something happens to the broker. They
-// are numbered. As the Shipper does, it sends those of a Send that failed again, until they
-// are taken, and none before them.
+const (
+	trafficSenders = 3
+	trafficEach    = 20 // records of a Send
+	// trafficPatience is for servers that come back on a busy machine, and for what waits until
+	// they are known to be away.
+	trafficPatience = 2 * time.Minute
+)
+
+// Traffic is what goes through a broker while a test breaks it: several senders send numbered
+// records without pause, and readers collect them. A Send that fails is made again, as by
+// the pipeline's Shipper.
 type Traffic struct {
-	readers []queue.Queue
-	sources int
-	vault   *vault
-	stop    func() // and waits
+	producer queue.Producer
+	readers  []queue.Queue
+	vault    *vault
+	stop     chan struct{}
+	sending  sync.WaitGroup
+	end      func() // stops the senders and waits for them
 
 	mu      sync.Mutex
-	sent    int          // records that the broker has taken
-	again   map[int]bool // those that were sent more than once
-	trouble error        // of the last Send
+	senders [trafficSenders]senderState
+	given   map[int]int // how often a record was given to Send, where that is not once
+	trouble error       // of the last Send that failed
 }
 
-// StartTraffic has a producer send and readers collect until the test ends. They have so
-// many sources together.
-func StartTraffic(t *testing.T, p queue.Producer, sources int, readers ...queue.Queue) *Traffic {
-	f := &Traffic{readers: readers, sources: sources, vault: newVault(), again: map[int]bool{}}
-	ctx, cancel := context.WithCancel(context.Background())
-	var sender sync.WaitGroup
-	f.stop = func() {
-		cancel()
-		sender.Wait()
-	}
-	t.Cleanup(f.stop)
-	sender.Go(func() { f.send(ctx, p) })
+// senderState counts the records of one sender. Each is sent after the one before was
+// acknowledged.
+type senderState struct {
+	acknowledged, collected int // from its first on, without a gap
+	failures                int // of Send
+}
+
+// StartTraffic begins at once. It ends with the test.
+func StartTraffic(t *testing.T, p queue.Producer, readers ...queue.Queue) *Traffic {
+	f := &Traffic{producer: p, readers: readers, vault: newVault(), stop: make(chan struct{}), given: map[int]int{}}
 	for _, q := range readers {
 		collect(t, q, f.vault)
 	}
+	for s := range trafficSenders {
+		f.sending.Go(func() { f.send(s) })
+	}
+	f.end = sync.OnceFunc(func() {
+		close(f.stop)
+		f.sending.Wait()
+	})
+	t.Cleanup(f.end)
 	return f
 }
 
-// send goes on until ctx ends.
-func (f *Traffic) send(ctx context.Context, p queue.Producer) {
-	const each = 20
-	for from := 0; ctx.Err() == nil; from += each {
-		for {
-			err := send(context.Background(), p, from, from+each)
-			f.note(from, each, err)
-			if err == nil || ctx.Err() != nil {
+// numberOf is the number of the i-th record of a sender.
+func numberOf(sender, i int) int { return i*trafficSenders + sender }
+
+func (f *Traffic) send(sender int) {
+	for first := 0; ; first += trafficEach {
+		records := make([]queue.Record, trafficEach)
+		for i := range records {
+			n := numberOf(sender, first+i)
+			records[i] = queue.Record{Key: uint64(n), Data: []byte(numbered(n))}
+		}
+		for times := 1; ; times++ {
+			select {
+			case <-f.stop:
+				return
+			default:
+			}
+			err := f.producer.Send(context.Background(), records)
+			f.note(sender, first, times, err)
+			if err == nil {
 				break
 			}
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond)
 		}
-		time.Sleep(4 * time.Millisecond) // the records are kept in memory
 	}
 }
 
-func (f *Traffic) note(from, n int, err error) {
+func (f *Traffic) note(sender, first, times int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.trouble = err; err == nil {
-		f.sent = from + n
-		return
+	s := &f.senders[sender]
+	if err != nil {
+		s.failures++
+		f.trouble = err
+	} else {
+		s.acknowledged = first + trafficEach
 	}
-	for i := range n {
-		f.again[from+i] = true
+	for i := first; i < first+trafficEach && times > 1; i++ {
+		f.given[numberOf(sender, i)] = times
 	}
 }
 
-func (f *Traffic) state() (sent int, trouble error) {
+// state is how far each sender is.
+func (f *Traffic) state() [trafficSenders]senderState {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.sent, f.trouble
+	f.vault.mu.Lock()
+	defer f.vault.mu.Unlock()
+	for n := range f.senders {
+		for s := &f.senders[n]; f.vault.times[numbered(numberOf(n, s.collected))] > 0; {
+			s.collected++
+		}
+	}
+	return f.senders
 }
 
-// GoesOn waits until as many new records are sent, whatever was sent is stored, and each
-// source has one reader and each reader a source.
-func (f *Traffic) GoesOn(t *testing.T, when string) {
+// until waits until it is so for each sender.
+func (f *Traffic) until(t *testing.T, what string, so func(before, now senderState) bool) {
 	t.Helper()
-	began := time.Now()
-	f.advance(t, when)
-	shared(t, f.sources, f.readers...)
-	t.Logf("%s: it goes on after %v", when, time.Since(began).Round(100*time.Millisecond))
-}
-
-// advance waits until new records are sent and stored, by whatever reader.
-func (f *Traffic) advance(t *testing.T, when string) {
-	t.Helper()
-	before, _ := f.state()
-	Eventually(t, 90*time.Second, func() error {
-		sent, trouble := f.state()
-		if stored := f.vault.upTo(); stored < before+500 {
-			return fmt.Errorf("%s: %d records are sent, before it were %d; those before %d are stored; %v", when, sent, before, stored, trouble)
+	before, began := f.state(), time.Now()
+	Eventually(t, trafficPatience, func() error {
+		for n, now := range f.state() {
+			if !so(before[n], now) {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				return fmt.Errorf("%s: not so for sender %d: %+v, before %+v; the last error of a Send: %v", what, n, now, before[n], f.trouble)
+			}
 		}
 		return nil
 	})
+	t.Logf("%s after %v", what, time.Since(began).Round(100*time.Millisecond))
 }
 
-// Waits checks that nothing is sent for a while.
-func (f *Traffic) Waits(t *testing.T, when string, d time.Duration) {
+// GoesOn waits until everything that was acknowledged has been collected, and more.
+func (f *Traffic) GoesOn(t *testing.T, when string) {
 	t.Helper()
-	before, _ := f.state()
-	time.Sleep(d)
-	if sent, _ := f.state(); sent > before {
-		t.Errorf("%s: %d records are said to be sent", when, sent-before)
+	f.until(t, when+", it goes on", func(before, now senderState) bool { return now.collected > before.acknowledged+200 })
+}
+
+// Waits waits until no Send succeeds any more, and sees that this stays so.
+func (f *Traffic) Waits(t *testing.T, when string) {
+	t.Helper()
+	failed := func(before, now senderState) bool { return now.failures > before.failures }
+	f.until(t, when+", sending fails", failed)
+	before := f.state()
+	f.until(t, when+", it fails again", failed)
+	for n, now := range f.state() {
+		if now.acknowledged != before[n].acknowledged {
+			t.Errorf("%s: records %d to %d of sender %d are acknowledged", when, before[n].acknowledged, now.acknowledged, n)
+		}
 	}
 }
 
-// End sends no more and checks what has come: whatever was sent, and only what was sent
-// again more than once.
-func (f *Traffic) End(t *testing.T) {
+// End ends the senders and waits until the readers have everything, from the given number
+// of sources. What was acknowledged is there, and what is there several times was sent as often.
+func (f *Traffic) End(t *testing.T, sources int) {
 	t.Helper()
-	f.stop()
-	sent, trouble := f.state()
-	if trouble != nil {
-		t.Fatalf("the last records were not sent: %v", trouble)
+	f.end()
+	f.until(t, "at the end, all is there", func(_, now senderState) bool { return now.collected >= now.acknowledged })
+	shared(t, sources, f.readers...)
+	f.vault.mu.Lock()
+	defer f.vault.mu.Unlock()
+	twice := 0
+	for record, times := range f.vault.times {
+		var n int
+		if _, err := fmt.Sscanf(record, "record %d", &n); err != nil {
+			t.Fatalf("%q was not sent", record)
+		}
+		if most := max(1, f.given[n]); times > most {
+			t.Errorf("%q is there %d times and was sent %d times", record, times, most)
+		}
+		if times > 1 {
+			twice++
+		}
 	}
-	Eventually(t, 30*time.Second, func() error { return f.vault.holdsAgain(sent, f.again) })
-	t.Logf("%d records, %d of them sent again, %d batches refused", sent, len(f.again), f.vault.refusals())
+	t.Logf("%d records are there, %d of them more than once; %d were sent more than once; %d batches were refused",
+		len(f.vault.times), twice, len(f.given), f.vault.refused)
+}
+
+// Stored is how many records the readers have taken and stored, each time counted.
+func (f *Traffic) Stored() int {
+	f.vault.mu.Lock()
+	defer f.vault.mu.Unlock()
+	all := 0
+	for _, times := range f.vault.times {
+		all += times
+	}
+	return all
 }

@@ -139,7 +139,7 @@ func (n nodes) others(port string) []string {
 func TestNodesAreAway(t *testing.T) {
 	t.Parallel()
 	n := ownNodes(t)
-	o := rabbitmq.Options{URLs: n.urls, Name: "clicks", Partitions: 6, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	o := rabbitmq.Options{URLs: n.urls, Name: "clicks", Partitions: 6, SendTimeout: 5 * time.Second, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	p := openProducer(t, o)
 	n.expectCopies(t, o.Name, 7, 3)
 	few := o
@@ -148,7 +148,7 @@ func TestNodesAreAway(t *testing.T) {
 	n.expectCopies(t, few.Name, 4, 2)
 
 	a, b := openQueue(t, o), openQueue(t, o)
-	traffic := queuetest.StartTraffic(t, p, o.Partitions, a, b)
+	traffic := queuetest.StartTraffic(t, p, a, b)
 	traffic.GoesOn(t, "at first")
 
 	away := n.connected(t)
@@ -166,8 +166,7 @@ func TestNodesAreAway(t *testing.T) {
 	n.expectCopies(t, o.Name, 7, 3)
 
 	n.signal(t, syscall.SIGKILL, n.others(n.connected(t))...)
-	time.Sleep(time.Second) // for the last confirmations
-	traffic.Waits(t, "two of three are killed", 5*time.Second)
+	traffic.Waits(t, "two of three are killed")
 	n.start(t)
 	traffic.GoesOn(t, "two are back")
 	n.expectCopies(t, o.Name, 7, 3)
@@ -183,7 +182,7 @@ func TestNodesAreAway(t *testing.T) {
 	n.signal(t, syscall.SIGKILL, away)
 	n.start(t)
 	traffic.GoesOn(t, "it is restarted")
-	traffic.End(t)
+	traffic.End(t, o.Partitions)
 }
 
 // expectCopies checks on how many nodes the streams of a topic are.

@@ -74,7 +74,7 @@ func isMissing(err error) bool {
 func explainDeclare(what string, err error) error {
 	switch {
 	case strings.Contains(err.Error(), "replica on the local node"):
-		return fmt.Errorf("rabbitmq: %s has no copy on the node that was asked: %w", what, errNoCopy)
+		return fmt.Errorf("rabbitmq: %s has no copy that runs on the node that was asked: %w", what, errNoCopy)
 	case has(err, amqp.AccessRefused):
 		return affiliate.Errorf(affiliate.Forbidden, "rabbitmq: the user may not make or use %s (%v): grant it with rabbitmqctl set_permissions", what, err)
 	case has(err, amqp.NotFound) && !isMissing(err):
