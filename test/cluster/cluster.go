@@ -23,6 +23,7 @@ type Options struct {
 	Root      string // of the repository
 	Binary    string // the program
 	Broker    string // kafka or rabbitmq
+	Replicas  bool   // ClickHouse is a cluster of two shards with two replicas each
 	Redirects int
 	Controls  int
 	Pipelines int
@@ -45,7 +46,15 @@ type Cluster struct {
 
 // engineNames are the servers that a cluster needs.
 func (o *Options) engineNames() []string {
-	return []string{"redis-cluster", o.Broker, "postgres", "clickhouse"}
+	return []string{"redis-cluster", o.Broker, "postgres", o.clicksEngine()}
+}
+
+// clicksEngine is the one that keeps the clicks.
+func (o *Options) clicksEngine() string {
+	if o.Replicas {
+		return "clickhouse-cluster"
+	}
+	return "clickhouse"
 }
 
 // Start starts everything and waits until visitors are served. The caller must Stop it, also

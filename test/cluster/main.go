@@ -27,6 +27,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.StringVar(&o.Dir, "dir", filepath.Join(os.TempDir(), "sluice-cluster"), "`folder` of everything")
 	flags.StringVar(&o.Binary, "binary", "bin/sluice", "the `program`")
 	flags.StringVar(&o.Broker, "broker", "kafka", "`kafka` or rabbitmq")
+	flags.BoolVar(&o.Replicas, "replicas", false, "ClickHouse in two shards of two replicas")
 	flags.IntVar(&o.Redirects, "redirects", 3, "`number` of nodes that answer visitors")
 	flags.IntVar(&o.Controls, "controls", 2, "`number` of control nodes")
 	flags.IntVar(&o.Pipelines, "pipelines", 2, "`number` of collectors")

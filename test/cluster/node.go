@@ -117,9 +117,16 @@ func (n *Node) configPath() string { return filepath.Join(n.cluster.Dir, n.name+
 // secret is that of clusters that are there to be looked at.
 const secret = "a-secret-that-only-this-machine-knows"
 
+// envName is how the address of an engine is called.
+func envName(engine string) string { return strings.ToUpper(strings.ReplaceAll(engine, "-", "_")) }
+
 func (n *Node) configure() error {
 	e := n.cluster.engines
-	broker := e[strings.ToUpper(n.cluster.Broker)]
+	broker := e[envName(n.cluster.Broker)]
+	clicksCluster := ""
+	if n.cluster.Replicas {
+		clicksCluster = "main" // as the engine's script has it
+	}
 	text := fmt.Sprintf(`data: %s
 listen: %s
 admin: %s
@@ -133,12 +140,12 @@ cookie: {insecure: true}
 journal: {segment_bytes: 1MiB, max_bytes: 256MiB}
 store: {engine: postgres, url: "%s", connections: 8}
 queue: {engine: %s, url: "%s", partitions: %d}
-analytics: {engine: clickhouse, url: "%s", database: sluice}
+analytics: {engine: clickhouse, url: "%s", database: sluice, cluster: %q}
 distribution: {engine: redis, url: "%s"}
 cluster: {secret: %s}
 shutdown_timeout: 10s
 `, n.dir, n.Listen, n.Admin, n.role, n.number, n.cluster.Visitors(), e["POSTGRES"], n.cluster.Broker, broker, n.cluster.Sources,
-		e["CLICKHOUSE"], e["REDIS_CLUSTER"], secret)
+		e[envName(n.cluster.clicksEngine())], clicksCluster, e["REDIS_CLUSTER"], secret)
 	if err := os.WriteFile(n.configPath(), []byte(text), 0o600); err != nil || !n.cluster.Separate {
 		return err
 	}
