@@ -21,7 +21,7 @@ type Servers struct {
 }
 
 // OwnServers starts engines of the test's own, on free ports, and ends them with it. Where
-// those that the tests share are skipped, so are these: rabbitmq-cluster with rabbitmq.
+// the tests of a kind of engine are skipped, such as kafka of kafka-cluster, so are these.
 func OwnServers(t testing.TB, names ...string) *Servers {
 	t.Helper()
 	for _, name := range names {

@@ -95,34 +95,53 @@ func settingsOf(ctx context.Context, admin *kadm.Client, o Options) (map[string]
 
 // examineCopies looks at what an acknowledgement by all replicas in sync is worth.
 func (o Options) examineCopies(found kadm.TopicDetail, settings map[string]string, brokers int, f *findings) {
-	copies, behind, leaderless := 0, []int32{}, []int32{}
-	for k, p := range found.Partitions {
+	copies := 0
+	for _, p := range found.Partitions {
 		copies = max(copies, len(p.Replicas))
+	}
+	inSync, err := strconv.Atoi(settings["min.insync.replicas"])
+	// With two copies it is one or the other: nothing is taken without both, or one is enough.
+	const mend = "have three brokers, three copies of the topic (kafka-reassign-partitions) and its min.insync.replicas at 2 (kafka-configs --alter)"
+	switch known := err == nil; {
+	case brokers == 1 && copies < 2: // with more, the others are away
+		f.add(false, "run three brokers and give the topic three copies, if losing the machine must not lose clicks",
+			"there is one broker, so that records are as safe as its disk")
+	case copies < 2, copies < 3 && brokers >= 3:
+		f.add(false, mend, "the topic %s is kept by %d of %d brokers", o.Topic, copies, brokers)
+	case known && inSync < 2:
+		f.add(false, mend, "the topic %s acknowledges a record that only one broker has: min.insync.replicas is %d", o.Topic, inSync)
+	case known && inSync >= copies:
+		f.add(false, mend, "the topic %s takes nothing while one broker is away: min.insync.replicas is %d and there are %d copies", o.Topic, inSync, copies)
+	}
+	if err != nil {
+		inSync = 1
+	}
+	o.examineAway(found, inSync, f)
+}
+
+// examineAway looks at what is missing because brokers are away. A partition takes records
+// while inSync copies are there.
+func (o Options) examineAway(found kadm.TopicDetail, inSync int, f *findings) {
+	var behind, closed, leaderless []int32
+	for k, p := range found.Partitions {
+		switch {
+		case p.Leader < 0:
+			leaderless = append(leaderless, k)
+		case len(p.ISR) < inSync:
+			closed = append(closed, k)
+		}
 		if len(p.ISR) < len(p.Replicas) {
 			behind = append(behind, k)
 		}
-		if p.Leader < 0 {
-			leaderless = append(leaderless, k)
-		}
 	}
 	slices.Sort(behind)
+	slices.Sort(closed)
 	slices.Sort(leaderless)
-	inSync, err := strconv.Atoi(settings["min.insync.replicas"])
-	switch known := err == nil; {
-	case brokers == 1:
-		f.add(false, "run three brokers and give the topic three copies, if losing the machine must not lose clicks",
-			"there is one broker, so that records are as safe as its disk")
-	case copies < 2:
-		f.add(false, "give the topic three copies (kafka-reassign-partitions)", "the topic %s has one copy, although there are %d brokers", o.Topic, brokers)
-	case known && inSync < 2:
-		f.add(false, "set min.insync.replicas of the topic to 2 (kafka-configs --alter)",
-			"the topic %s acknowledges a record that only one broker has: min.insync.replicas is %d", o.Topic, inSync)
-	case known && inSync >= copies:
-		f.add(false, "set min.insync.replicas of the topic below the number of its copies",
-			"the topic %s takes nothing while one broker is away: min.insync.replicas is %d and there are %d copies", o.Topic, inSync, copies)
-	}
 	if len(behind) > 0 {
 		f.add(false, "start the brokers that are away, or wait until they have caught up", "partitions %v of the topic %s have fewer copies in sync than they should", behind, o.Topic)
+	}
+	if len(closed) > 0 {
+		f.add(false, "start the brokers that are away: clicks wait in the journals until then", "partitions %v of the topic %s take nothing: they have fewer copies in sync than min.insync.replicas, which is %d", closed, o.Topic, inSync)
 	}
 	if len(leaderless) > 0 {
 		f.add(false, "start the brokers that keep them", "partitions %v of the topic %s have no leader, so that nothing can be sent to or read from them", leaderless, o.Topic)
