@@ -8,7 +8,7 @@
 #   scripts/engines.sh status            a line for each
 #
 # Without names it is all of them: redis redis-sentinel redis-cluster rabbitmq kafka postgres
-# clickhouse clickhouse-cluster. Only when it is named: kafka-cluster.
+# clickhouse clickhouse-cluster. Only when they are named: kafka-cluster rabbitmq-cluster.
 # `start` writes the addresses to bin/engines.env, where the tests find them. Data
 # and logs are below SLUICE_ENGINES_DIR (default: /tmp/sluice-engines) and are made anew at
 # a start after `stop`, unless SLUICE_ENGINES_KEEP=1. Ports count from SLUICE_ENGINES_PORT

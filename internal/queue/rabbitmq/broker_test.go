@@ -3,6 +3,7 @@ package rabbitmq_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -95,6 +96,61 @@ func TestTheNodesAreTriedInTurn(t *testing.T) {
 	o := optionsOf(t)
 	o.URLs = append([]string{"amqp://guest:guest@127.0.0.1:1/"}, o.URLs...)
 	openProducer(t, o)
+}
+
+// A node that answers no more is not asked first again.
+func TestTheNextNodeAfterOneThatBroke(t *testing.T) {
+	t.Parallel()
+	o := optionsOf(t)
+	o.URLs = append(o.URLs, strings.Replace(o.URLs[0], "127.0.0.1", "localhost", 1))
+	dialled := make(chan string, 100)
+	o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialled <- address
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
+	p := openProducer(t, o)
+	first := <-dialled
+	p.Break()
+	queuetest.Send(t, p, 0, 10)
+	if second := <-dialled; second == first || !strings.HasPrefix(second, "localhost:") {
+		t.Errorf("after %s it dials %s", first, second)
+	}
+}
+
+// A node that does not know the topic may be one that was cut off while it was made: what
+// connects again puts no empty one in its place.
+func TestConnectingAgainMakesNothing(t *testing.T) {
+	t.Parallel()
+	o := optionsOf(t)
+	o.Partitions = 2
+	p, q := openProducer(t, o), openQueue(t, o)
+	queuetest.Sources(t, q)
+	ch := channel(t, o)
+	for _, name := range []string{o.Name, o.Name + ".0", o.Name + ".1"} {
+		if _, err := ch.QueueDelete(name, false, false, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Break()
+	q.Break()
+	queuetest.Eventually(t, 20*time.Second, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for _, err := range []error{p.Send(ctx, []queue.Record{{Data: []byte("x")}}), sourcesError(ctx, q)} {
+			if err == nil || !strings.Contains(err.Error(), "does not know the stream "+o.Name) {
+				return fmt.Errorf("got %v", err)
+			}
+		}
+		return nil
+	})
+	if _, err := ch.QueueDeclarePassive(o.Name, true, false, false, false, nil); err == nil {
+		t.Error("the topic was made again")
+	}
+}
+
+func sourcesError(ctx context.Context, q *rabbitmq.Queue) error {
+	_, err := q.Sources(ctx)
+	return err
 }
 
 func TestANameThatIsTaken(t *testing.T) {

@@ -14,6 +14,9 @@ import (
 // errTooOld is a broker without streams.
 var errTooOld = errors.New("streams begin with RabbitMQ 3.9: update it")
 
+// errNoCopy is a node that does not keep a stream.
+var errNoCopy = affiliate.Errorf(affiliate.Unavailable, "AMQP reads only where a copy is: have all nodes keep one (rabbitmq-streams add_replica), or name the nodes that do")
+
 // checkVersion refuses a broker without streams. One that does not say what it is, is
 // let in: declaring a stream will show it.
 func checkVersion(conn *amqp.Connection) error {
@@ -59,13 +62,23 @@ func has(err error, code int) bool {
 	return errors.As(err, &answer) && answer.Code == code
 }
 
+// isMissing reports whether the broker knows nothing of a name. It answers with the same
+// code when there is a queue that it cannot reach, because the nodes that have it are away or
+// begin only.
+func isMissing(err error) bool {
+	var answer *amqp.Error
+	return errors.As(err, &answer) && answer.Code == amqp.NotFound && strings.Contains(answer.Reason, " - no ")
+}
+
 // explainDeclare says what to do about a queue or exchange that cannot be had.
 func explainDeclare(what string, err error) error {
 	switch {
-	case strings.Contains(err.Error(), "does not have a replica on the local node"):
-		return affiliate.Errorf(affiliate.Unavailable, "rabbitmq: %s has no copy on the node that was asked, and AMQP reads only there: have all nodes keep one (rabbitmq-streams add_replica), or name the nodes that do", what)
+	case strings.Contains(err.Error(), "replica on the local node"):
+		return fmt.Errorf("rabbitmq: %s has no copy that runs on the node that was asked: %w", what, errNoCopy)
 	case has(err, amqp.AccessRefused):
 		return affiliate.Errorf(affiliate.Forbidden, "rabbitmq: the user may not make or use %s (%v): grant it with rabbitmqctl set_permissions", what, err)
+	case has(err, amqp.NotFound) && !isMissing(err):
+		return affiliate.Errorf(affiliate.Unavailable, "rabbitmq: %s is there and cannot be reached (%v): look whether most of the nodes that keep it run (rabbitmqctl cluster_status)", what, err)
 	case has(err, amqp.NotFound):
 		return affiliate.Errorf(affiliate.NotFound, "rabbitmq: %s is missing and the user may not make it: grant the permission to configure it, or make it", what)
 	case has(err, amqp.PreconditionFailed):

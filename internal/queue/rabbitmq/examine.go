@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -10,6 +11,9 @@ import (
 	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/queue"
 )
+
+// awayAfter is how long a node may take to answer an examination.
+const awayAfter = 5 * time.Second
 
 // Examine says what of the topic is other than it should be. How many nodes keep a copy
 // is not told over AMQP: rabbitmqctl list_queues name members shows it.
@@ -74,6 +78,7 @@ func examine(ctx context.Context, t topic, o Options) ([]affiliate.Finding, erro
 		add("keep records for a day or more, so that reports may be down for a night",
 			"the topic %s keeps records for %v", t.name, o.Retention)
 	}
+	findings = append(findings, o.away(ctx)...)
 	gone, err := missing(ctx, conn, t)
 	for _, name := range gone {
 		findings = append(findings, affiliate.Finding{
@@ -83,6 +88,34 @@ func examine(ctx context.Context, t topic, o Options) ([]affiliate.Finding, erro
 		})
 	}
 	return findings, err
+}
+
+// away finds the nodes that cannot be reached. Of a single one it was heard already.
+func (o Options) away(ctx context.Context) (findings []affiliate.Finding) {
+	if len(o.URLs) == 1 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, awayAfter)
+	defer cancel()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for _, u := range o.URLs {
+		all.Go(func() {
+			conn, err := o.connectTo(ctx, u, "examines")
+			if err == nil {
+				closeSoon(conn)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			findings = append(findings, affiliate.Finding{
+				Problem: fmt.Sprintf("a node of the cluster is away, and streams need most of those that keep them: %v", explainConnect(hostOf(u), err)),
+				Mend:    "start it, or take its address out of the settings",
+			})
+		})
+	}
+	all.Wait()
+	return findings
 }
 
 // missing lists the partitions that are no more.
@@ -101,7 +134,7 @@ func missing(ctx context.Context, conn *amqp.Connection, t topic) (gone []string
 		if err == nil {
 			continue
 		}
-		if ch = nil; !has(err, amqp.NotFound) { // the broker has closed it with its answer
+		if ch = nil; !isMissing(err) { // the broker has closed it with its answer
 			return gone, explainDeclare("the stream "+t.partition(k), err)
 		}
 		gone = append(gone, t.partition(k))

@@ -9,3 +9,10 @@ func (p *Producer) Break() {
 	p.mu.Unlock()
 	out.fail(errors.New("broken on purpose"))
 }
+
+// Break closes the reader's connection.
+func (q *Queue) Break() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_ = q.conn.Close()
+}

@@ -19,6 +19,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -26,6 +27,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -40,7 +42,7 @@ const RecordBytesMax = 64 << 10
 // The zero value of everything but URLs is good.
 type Options struct {
 	// URLs are the nodes, such as amqps://user:password@host:5671/vhost. They are tried
-	// in turn.
+	// in turn, from the one after that which was of no more use.
 	URLs []string
 	// User and Password replace those of the URLs when User is not empty.
 	User, Password string
@@ -71,6 +73,8 @@ type Options struct {
 	// Dial opens connections, as net.Dialer.DialContext does, which is used unless given.
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	Logger *slog.Logger
+
+	turn *atomic.Int64 // counts the nodes that were of no use
 }
 
 const (
@@ -100,6 +104,7 @@ func (o Options) settle() (Options, error) {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
+	o.turn = &atomic.Int64{}
 	switch {
 	case len(o.URLs) == 0:
 		return o, affiliate.Errorf(affiliate.Invalid, "rabbitmq: no URL is given: write one such as amqp://user:password@host:5672/")
@@ -142,14 +147,30 @@ func hostOf(address string) string {
 // connect tries the nodes in turn and returns the first connection that can be had.
 func (o Options) connect(ctx context.Context, purpose string) (*amqp.Connection, error) {
 	var last error
-	for _, u := range o.URLs {
+	for range o.URLs {
+		u := o.URLs[o.turn.Load()%int64(len(o.URLs))]
 		conn, err := o.connectTo(ctx, u, purpose)
 		if err == nil {
 			return conn, nil
 		}
 		last = explainConnect(hostOf(u), err)
+		o.turnAway()
 	}
 	return nil, last
+}
+
+// turnAway has the next node tried first. One that does not answer costs as long as
+// connecting may take, and one that answers need not be able to do what it is asked.
+func (o Options) turnAway() { o.turn.Add(1) }
+
+// onAnyNode tries again while it fails for want of a copy, once for each node.
+func onAnyNode[T any](o Options, open func() (T, error)) (opened T, err error) {
+	for range o.URLs {
+		if opened, err = open(); !errors.Is(err, errNoCopy) {
+			break
+		}
+	}
+	return opened, err
 }
 
 func (o Options) connectTo(ctx context.Context, address, purpose string) (*amqp.Connection, error) {

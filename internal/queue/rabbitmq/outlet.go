@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -13,6 +14,10 @@ import (
 
 // parcelsInFlight is how many parcels may wait for their confirmation, 8 MiB of records.
 const parcelsInFlight = 128
+
+// confirmWithin is how long a broker without an alarm may take to confirm a parcel. A channel
+// that was opened while a stream changed its leader may never confirm what is sent to it.
+const confirmWithin = 10 * time.Second
 
 // outlet is one connection of a producer with its channel. One goroutine publishes, so
 // that the numbers of the parcels are in order; one reads what the broker answers, so
@@ -31,14 +36,16 @@ type outlet struct {
 	mu      sync.Mutex
 	waiting map[uint64]parcel // by the broker's number
 	reason  error
-	blocked string // why the broker takes nothing; "" when it does
+	blocked string    // why the broker takes nothing; "" when it does
+	free    time.Time // since when it does
 }
 
 type parcel struct {
 	sending   *sending
 	partition int
 	body      []byte
-	returned  string // why no partition has taken it
+	since     time.Time // when it was sent
+	returned  string    // why no partition has taken it
 }
 
 // sending is one call of Send.
@@ -67,27 +74,29 @@ func (s *sending) finish(err error) {
 	}
 }
 
-func openOutlet(ctx context.Context, o Options) (*outlet, error) {
+// openOutlet opens the topic that is known, or whatever there is.
+func openOutlet(ctx context.Context, o Options, known topic) (*outlet, error) {
 	conn, err := o.connect(ctx, "sends")
 	if err != nil {
 		return nil, err
 	}
 	// The library waits for answers without an end.
 	stop := context.AfterFunc(ctx, func() { closeSoon(conn) })
-	out, err := newOutlet(ctx, conn, o)
+	out, err := newOutlet(ctx, conn, o, known)
 	if !stop() && err == nil {
 		err = ctx.Err()
 		out.fail(err)
 	}
 	if err != nil {
+		o.turnAway()
 		closeSoon(conn)
 		return nil, err
 	}
 	return out, nil
 }
 
-func newOutlet(ctx context.Context, conn *amqp.Connection, o Options) (*outlet, error) {
-	t, err := openTopic(ctx, conn, o)
+func newOutlet(ctx context.Context, conn *amqp.Connection, o Options, known topic) (*outlet, error) {
+	t, err := openTopic(ctx, conn, o, known)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +171,7 @@ func (o *outlet) register(number uint64, p parcel) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.reason == nil {
+		p.since = time.Now()
 		o.waiting[number] = p
 	}
 	return o.reason
@@ -169,8 +179,15 @@ func (o *outlet) register(number uint64, p parcel) error {
 
 // listen hears the broker's answers until the channel closes.
 func (o *outlet) listen(confirms chan amqp.Confirmation, returns chan amqp.Return, blocks chan amqp.Blocking, closed chan *amqp.Error) {
+	watch := time.NewTicker(time.Second)
+	defer watch.Stop()
 	for {
 		select {
+		case now := <-watch.C:
+			if o.unanswered(now) {
+				// The rest of what it says is heard until it is closed.
+				o.fail(affiliate.Errorf(affiliate.Unavailable, "rabbitmq: %s has not confirmed records for %v", o.host, confirmWithin))
+			}
 		case c, ok := <-confirms:
 			if !ok {
 				confirms = nil
@@ -232,10 +249,25 @@ func (o *outlet) returned(r amqp.Return) {
 	}
 }
 
+// unanswered reports whether a parcel waits for too long.
+func (o *outlet) unanswered(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.blocked != "" || now.Sub(o.free) < confirmWithin {
+		return false
+	}
+	for _, p := range o.waiting {
+		if now.Sub(p.since) >= confirmWithin {
+			return true
+		}
+	}
+	return false
+}
+
 func (o *outlet) setBlocked(b amqp.Blocking) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.blocked = ""
+	o.blocked, o.free = "", time.Now()
 	if b.Active {
 		o.blocked = b.Reason
 		if o.blocked == "" {

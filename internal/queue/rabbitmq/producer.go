@@ -31,7 +31,7 @@ func OpenProducer(ctx context.Context, o Options) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := openOutlet(ctx, o)
+	first, err := onAnyNode(o, func() (*outlet, error) { return openOutlet(ctx, o, topic{}) })
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +44,10 @@ func OpenProducer(ctx context.Context, o Options) (*Producer, error) {
 // keep replaces a connection that has broken.
 func (p *Producer) keep(ctx context.Context, now *outlet) {
 	defer close(p.ended)
+	known := now.topic
 	for wait := reconnectMin; ; {
 		if now != nil {
-			wait = reconnectMin
+			wait, known = reconnectMin, now.topic
 			select {
 			case <-now.broken:
 			case <-ctx.Done():
@@ -55,6 +56,7 @@ func (p *Producer) keep(ctx context.Context, now *outlet) {
 			}
 			p.options.Logger.Warn("the connection to RabbitMQ broke; it is made again", "topic", p.options.Name, "error", now.err())
 			p.set(nil, now.err())
+			p.options.turnAway()
 			now.close()
 		}
 		select {
@@ -64,7 +66,7 @@ func (p *Producer) keep(ctx context.Context, now *outlet) {
 		}
 		var err error
 		try, cancel := context.WithTimeout(ctx, tryTimeout)
-		now, err = openOutlet(try, p.options)
+		now, err = openOutlet(try, p.options, known)
 		if cancel(); err != nil {
 			wait = min(2*wait, reconnectMax)
 			p.options.Logger.Warn("RabbitMQ cannot be reached; it is tried again", "topic", p.options.Name, "in", wait, "error", err)

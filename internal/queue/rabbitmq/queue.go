@@ -51,7 +51,7 @@ func OpenQueue(ctx context.Context, o Options) (*Queue, error) {
 		options: o, id: newID(), stop: stop, ended: make(chan struct{}),
 		held: map[int]*holding{}, settled: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
-	first, err := q.join(ctx)
+	first, err := onAnyNode(o, func() (*membership, error) { return q.join(ctx) })
 	if err != nil {
 		stop()
 		return nil, err
@@ -75,6 +75,7 @@ func (q *Queue) keep(ctx context.Context, now *membership) {
 			if ctx.Err() != nil {
 				return
 			}
+			q.options.turnAway()
 			q.options.Logger.Warn("the connection to RabbitMQ broke; its sources are opened again over the next", "topic", q.options.Name, "error", err)
 		}
 		select {
@@ -206,9 +207,17 @@ func (q *Queue) Close() error {
 			h.source.end(queue.ErrClosed)
 		}
 	}
+	conn := q.conn
 	q.mu.Unlock()
 	q.stop()
-	<-q.ended
+	select {
+	case <-q.ended:
+	case <-time.After(closeWithin): // what it asks is not answered
+		if conn != nil {
+			closeSoon(conn)
+		}
+		<-q.ended
+	}
 	return nil
 }
 

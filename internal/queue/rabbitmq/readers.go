@@ -24,6 +24,8 @@ const (
 	// leaveWithin is how long a reader that was told of a move may go on with what it has
 	// taken before the lock is opened all the same.
 	leaveWithin = 5 * time.Second
+	// closeWithin is how long a reader that closes waits for the broker.
+	closeWithin = 5 * time.Second
 	readersMax  = 1000
 	helloMax    = 16 << 10
 )
@@ -76,6 +78,7 @@ func (q *Queue) join(ctx context.Context) (*membership, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
+		q.options.turnAway()
 		m.close()
 		return nil, err
 	}
@@ -94,7 +97,10 @@ func (m *membership) close() {
 func closeSoon(conn *amqp.Connection) { _ = conn.CloseDeadline(time.Now().Add(time.Second)) }
 
 func (m *membership) enter(ctx context.Context) (err error) {
-	if m.topic, err = openTopic(ctx, m.conn, m.queue.options); err != nil {
+	m.queue.mu.Lock()
+	known := m.queue.topic
+	m.queue.mu.Unlock()
+	if m.topic, err = openTopic(ctx, m.conn, m.queue.options, known); err != nil {
 		return err
 	}
 	if m.ch, err = m.conn.Channel(); err != nil {

@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -43,10 +44,14 @@ func (t topic) number(source string) (int, error) {
 	return k, nil
 }
 
-// openTopic reads which topic there is, and makes one when there is none. Several may do
+// openTopic reads which topic there is, and makes one when there is none; one that is known is
+// only read. Several may do
 // so at once: whatever message comes first in the stream NAME counts for all. A stream that
 // another is just making refuses for a moment, so it is tried a few times.
-func openTopic(ctx context.Context, conn *amqp.Connection, o Options) (t topic, err error) {
+func openTopic(ctx context.Context, conn *amqp.Connection, o Options, known topic) (t topic, err error) {
+	if known.ID != "" {
+		return known.reopen(ctx, conn, o)
+	}
 	for try := range 20 {
 		if t, err = tryTopic(ctx, conn, o); err == nil || conn.IsClosed() {
 			return t, err
@@ -56,6 +61,9 @@ func openTopic(ctx context.Context, conn *amqp.Connection, o Options) (t topic, 
 		default:
 			return t, err
 		}
+		if errors.Is(err, errNoCopy) && len(o.URLs) > 1 {
+			return t, err // another node has one
+		}
 		select {
 		case <-time.After(time.Duration(min(try+1, 10)) * 50 * time.Millisecond):
 		case <-ctx.Done():
@@ -63,6 +71,20 @@ func openTopic(ctx context.Context, conn *amqp.Connection, o Options) (t topic, 
 		}
 	}
 	return t, err
+}
+
+// reopen reads the topic over another connection. It makes nothing: a node that was cut off
+// may not know of streams that the others have, and would put empty ones in their place. Nor
+// does it ask the streams' leaders, of which one may be silent.
+func (t topic) reopen(ctx context.Context, conn *amqp.Connection, o Options) (topic, error) {
+	now, err := readTopic(ctx, conn, o, nil)
+	if affiliate.CodeOf(err) == affiliate.NotFound {
+		err = affiliate.Errorf(affiliate.NotFound, "rabbitmq: the broker at %s does not know the stream %s: look whether its cluster is whole (rabbitmqctl cluster_status), or restart to have the stream made again, empty", conn.RemoteAddr(), o.Name)
+	}
+	if now.ID == t.ID {
+		now.unlike = t.unlike
+	}
+	return now, err
 }
 
 // tryTopic makes what is missing while it holds a lock: the broker may fail when two
@@ -75,7 +97,7 @@ func tryTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, err
 	if !known {
 		return makeTopic(ctx, conn, o)
 	}
-	t, err := readTopic(ctx, conn, o)
+	t, err := readTopic(ctx, conn, o, writeTopic)
 	if err != nil {
 		return t, err
 	}
@@ -115,7 +137,7 @@ func makeTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, er
 			return topic{}, err
 		}
 	}
-	t, err := readTopic(ctx, conn, o)
+	t, err := readTopic(ctx, conn, o, writeTopic)
 	if err != nil {
 		return t, err
 	}
@@ -143,7 +165,7 @@ func exists(conn *amqp.Connection, name string) (bool, error) {
 	}
 	defer func() { _ = ch.Close() }() // it may be closed already
 	_, err = ch.QueueDeclarePassive(name, true, false, false, false, nil)
-	if has(err, amqp.NotFound) {
+	if isMissing(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -228,8 +250,8 @@ func declareStream(conn *amqp.Connection, name string, arguments amqp.Table) (un
 	return first, nil
 }
 
-// readTopic waits for the first message of the stream NAME and writes one when none comes.
-func readTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, error) {
+// readTopic waits for the first message of the stream NAME and has one written when none comes.
+func readTopic(ctx context.Context, conn *amqp.Connection, o Options, write func(context.Context, *amqp.Connection, Options) error) (topic, error) {
 	t := topic{name: o.Name}
 	messages, stop, err := consume(conn, o.Name, "first", 1)
 	if err != nil {
@@ -248,7 +270,10 @@ func readTopic(ctx context.Context, conn *amqp.Connection, o Options) (topic, er
 			return t, nil
 		case <-time.After(time.Second):
 			// Whoever has made the stream was not able to write, or is about to.
-			if err := writeTopic(ctx, conn, o); err != nil {
+			if write == nil {
+				continue
+			}
+			if err := write(ctx, conn, o); err != nil {
 				return t, err
 			}
 		case <-ctx.Done():
