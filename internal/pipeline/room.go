@@ -55,15 +55,20 @@ func (r *rooms) enter(ctx context.Context, source queue.Source, o *Options) (*ro
 	return next, nil
 }
 
-// leave gives the room back; rows are what became of its slice.
+// leave gives the room back; rows are what became of its slice. Whoever has waited for a
+// large one finds its memory.
 func (m *room) leave(rows []analytics.Row) {
+	clear(rows[:cap(rows)]) // or the texts of its clicks live on
+	m.keep(rows[:0])
 	if m.large == 1 {
 		<-m.rooms.large
 	}
-	clear(rows[:cap(rows)]) // or the texts of its clicks live on
+}
+
+func (m *room) keep(rows []analytics.Row) {
 	m.rooms.mu.Lock()
 	defer m.rooms.mu.Unlock()
 	if free := &m.rooms.free[m.large]; len(*free) < freeMax && cap(rows) > 0 {
-		*free = append(*free, rows[:0])
+		*free = append(*free, rows)
 	}
 }
