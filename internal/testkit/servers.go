@@ -72,13 +72,18 @@ func (s *Servers) Do(verb string, names ...string) error {
 	return nil
 }
 
-// Signal sends a signal to one process of an engine that has several, by its folder.
-func (s *Servers) Signal(process string, signal syscall.Signal) error {
+// Pid is that of an engine, or of one process of it, by its folder: "kafka-cluster/23042".
+func (s *Servers) Pid(process string) (int, error) {
 	text, err := os.ReadFile(filepath.Join(s.Dir, "engines", process, "pid"))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
+// Signal sends a signal to a process that Pid finds.
+func (s *Servers) Signal(process string, signal syscall.Signal) error {
+	pid, err := s.Pid(process)
 	if err != nil {
 		return err
 	}

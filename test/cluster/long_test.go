@@ -121,41 +121,10 @@ func replaceNode(which func(*rig) *Node) func(*rig) (func() error, error) {
 	}
 }
 
-// enginePids are the processes of a server.
-func (r *rig) enginePids(name string) (pids []int, err error) {
-	files, err := filepath.Glob(filepath.Join(r.Dir, "engines", name, "pid"))
-	if name == "rabbitmq" {
-		files = []string{filepath.Join(r.Dir, "engines", name, "erlang.pid")}
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			return nil, err
-		}
-		pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-		if err != nil {
-			return nil, err
-		}
-		pids = append(pids, pid)
-	}
-	return pids, err
-}
-
 // pauseEngine stops a server in its tracks.
 func pauseEngine(name string) func(*rig) (func() error, error) {
 	return func(r *rig) (func() error, error) {
-		pids, err := r.enginePids(name)
-		if err != nil || len(pids) == 0 {
-			return nil, errors.Join(err, fmt.Errorf("no process of %s", name))
-		}
-		send := func(s syscall.Signal) error {
-			var errs []error
-			for _, pid := range pids {
-				errs = append(errs, syscall.Kill(pid, s))
-			}
-			return errors.Join(errs...)
-		}
-		return func() error { return send(syscall.SIGCONT) }, send(syscall.SIGSTOP)
+		return func() error { return r.servers().Signal(name, syscall.SIGCONT) }, r.servers().Signal(name, syscall.SIGSTOP)
 	}
 }
 
@@ -206,11 +175,7 @@ func flushRedis(r *rig) (func() error, error) {
 func fullBroker(broker string) func(*rig) (func() error, error) {
 	if broker == "rabbitmq" {
 		limit := func(r *rig, size string) error {
-			cmd := exec.Command("/usr/lib/rabbitmq/bin/rabbitmqctl", "set_disk_free_limit", size)
-			port := r.Port + 110
-			cmd.Env = append(os.Environ(), "HOME="+filepath.Join(r.Dir, "engines", "rabbitmq"), fmt.Sprintf("RABBITMQ_NODENAME=sluice-%d@localhost", port),
-				"ERL_EPMD_ADDRESS=127.0.0.1", fmt.Sprintf("ERL_EPMD_PORT=%d", port+2))
-			out, err := cmd.CombinedOutput()
+			out, err := exec.Command(filepath.Join(r.Dir, "engines", "rabbitmq", "rabbitmqctl"), "set_disk_free_limit", size).CombinedOutput()
 			if err != nil {
 				err = fmt.Errorf("%w: %s", err, out)
 			}
@@ -222,11 +187,11 @@ func fullBroker(broker string) func(*rig) (func() error, error) {
 	}
 	// A broker that cannot write ends, as it should, and is started again by its operator.
 	return func(r *rig) (func() error, error) {
-		pids, err := r.enginePids(broker)
-		if err != nil || len(pids) == 0 {
-			return nil, errors.Join(err, errors.New("no process of Kafka"))
+		pid, err := r.servers().Pid(broker)
+		if err != nil {
+			return nil, err
 		}
-		out, err := exec.Command("prlimit", "--pid", strconv.Itoa(pids[0]), "--fsize=1000000:1000000").CombinedOutput()
+		out, err := exec.Command("prlimit", "--pid", strconv.Itoa(pid), "--fsize=1000000:1000000").CombinedOutput()
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s", err, out)
 		}
