@@ -31,6 +31,15 @@ type Harness struct {
 	Together bool
 }
 
+// rounds is how often something random is asked: less where each question goes to several
+// servers, for the suite asks one of them alone as well.
+func (h Harness) rounds(n int) int {
+	if h.InParts {
+		return n / 4
+	}
+	return n
+}
+
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
 	tests := []struct {

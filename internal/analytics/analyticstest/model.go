@@ -43,7 +43,7 @@ func agreeWithModel(t *testing.T, h Harness) {
 		rows = append(rows, batch...)
 		appendRows(t, e, batch...)
 	}
-	for range 150 {
+	for range h.rounds(150) {
 		q := randomQuery(random)
 		got, want := report(t, e, q), model(t, rows, q)
 		if !reflect.DeepEqual(got.Rows, want.Rows) || !reflect.DeepEqual(got.Totals, want.Totals) || got.More != want.More {

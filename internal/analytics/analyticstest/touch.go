@@ -238,7 +238,7 @@ func lookUpsAgreeWithModel(t *testing.T, h Harness) {
 		rows = append(rows, batch...)
 		appendRows(t, e, batch...)
 	}
-	for range 20 {
+	for range h.rounds(20) {
 		var ids []affiliate.ClickID
 		var want []analytics.Row
 		for _, i := range random.Perm(len(rows))[:random.IntN(min(len(rows), analytics.ClicksMax/2)+1)] {

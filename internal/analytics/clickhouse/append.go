@@ -250,6 +250,11 @@ func (e *Engine) finish(ctx context.Context, n *entry, rows []Row) error {
 		return err
 	}
 	at, err := e.stand(ctx, n)
+	for try := 1; err == nil && !at.finished && at.top == n.number && try < busyTries; try++ { // see stand
+		if err = sleep(ctx, rand.N(busyPause)); err == nil {
+			at, err = e.stand(ctx, n)
+		}
+	}
 	switch {
 	case err != nil:
 		return err

@@ -96,7 +96,9 @@ type Engine struct {
 	readers chan struct{}
 	writers chan struct{}
 
-	turn sync.Mutex // held by who stores rows where quorums are one after the other
+	// Where quorums are one after the other, those of this process need not meet: who
+	// stores rows holds turn, who writes to the log logTurn.
+	turn, logTurn sync.Mutex
 
 	mu      sync.Mutex // guards what follows; the lock of a source is taken before
 	sources map[string]*source

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
@@ -149,15 +150,20 @@ func (e *Engine) write(ctx context.Context, n *entry, kind int, fenced bool) err
 		e.tables.name(appendsTable), literal(n.source), n.number, n.tag, kind, literal(n.from), literal(n.to), numbers(firsts), numbers(lasts), condition))
 }
 
-// execInTurn runs a statement that writes to the log, when no other has a quorum to wait
-// for. Writing an entry twice says the same. n is whose statement it is, if anybody's.
-func (e *Engine) execInTurn(ctx context.Context, n *entry, statement string) error {
+// execInTurn runs a statement that writes to the log, or to what is on all servers like
+// it, when no other has a quorum to wait for. Writing an entry twice says the same. n is
+// whose statement it is, if anybody's.
+func (e *Engine) execInTurn(ctx context.Context, n *entry, statement string, along ...*ext.Table) error {
+	if e.quorums.log > 1 {
+		e.logTurn.Lock()
+		defer e.logTurn.Unlock()
+	}
 	for try := 1; ; try++ {
 		named := ctx
 		if n != nil {
 			named = n.named(ctx)
 		}
-		err := e.execWith(named, e.logging(), statement)
+		err := e.execWith(named, e.logging(), statement, along...)
 		if codeOf(err) != codeQuorumBusy || try == busyTries {
 			return err
 		}
@@ -168,9 +174,10 @@ func (e *Engine) execInTurn(ctx context.Context, n *entry, statement string) err
 }
 
 // fence is the condition that nobody has announced a higher number. It is evaluated
-// when the server has all that the statement brings along.
+// when the server has all that the statement brings along. Where our own is hidden for a
+// moment (see stand) it holds: else the rows might be left out and the position stored.
 func (e *Engine) fence(n *entry) string {
-	return fmt.Sprintf("(SELECT max(number) FROM %s WHERE source = %s AND number >= %d) = %d",
+	return fmt.Sprintf("(SELECT max(number) FROM %s WHERE source = %s AND number >= %d) <= %d",
 		e.tables.name(appendsTable), literal(n.source), n.number, n.number)
 }
 
@@ -192,8 +199,25 @@ func (s *standing) overtakes(n *entry) bool {
 // that was given up may have stored is read again by the next batches.
 const window = 1000
 
-// stand reads the log for a source that is known.
+// stand reads the log for a source that is known, at least as far as to the entry's own
+// announcement.
+//
+// A quorum is read up to the block that had it last. When two processes write at once,
+// that may be the one with the lower number, and hides the other's until somebody writes
+// again.
 func (e *Engine) stand(ctx context.Context, n *entry) (s standing, err error) {
+	for try := 1; ; try++ {
+		s, err = e.standNow(ctx, n)
+		if err != nil || s.twins > 0 || s.top > n.number || try == busyTries {
+			return s, err
+		}
+		if err := sleep(ctx, rand.N(busyPause)); err != nil {
+			return s, err
+		}
+	}
+}
+
+func (e *Engine) standNow(ctx context.Context, n *entry) (s standing, err error) {
 	var done, loose, mine uint64
 	var position string
 	err = e.scanWith(ctx, e.logging(), fmt.Sprintf(`SELECT max(number), maxIf(number, kind = %[1]d), argMaxIf(position_to, number, kind = %[1]d),

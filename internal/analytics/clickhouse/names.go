@@ -49,7 +49,7 @@ func (n *names) store(ctx context.Context, e *Engine, rows []Row) error {
 			return err
 		}
 	}
-	if err := e.execWith(ctx, e.logging(), fmt.Sprintf("INSERT INTO %s (link, slug, at) SELECT link, slug, at FROM named", e.tables.name(linksTable)), table); err != nil {
+	if err := e.execInTurn(ctx, nil, fmt.Sprintf("INSERT INTO %s (link, slug, at) SELECT link, slug, at FROM named", e.tables.name(linksTable)), table); err != nil {
 		return err
 	}
 	n.mu.Lock()
