@@ -213,7 +213,7 @@ func (e *Engine) missing(ctx context.Context, rows []Row) ([]Row, error) {
 		for i := range part {
 			ids[i] = part[i].ID
 		}
-		known, err := e.known(ctx, ids, e.eachNow)
+		known, err := e.known(ctx, ids)
 		if err != nil {
 			return nil, err
 		}
@@ -282,7 +282,7 @@ func (e *Engine) insert(ctx context.Context, n *entry, rows []Row) error {
 	if e.hooks.fence != nil {
 		condition = e.hooks.fence(condition)
 	}
-	if e.quorums.rows > 1 && !e.newer(20, 10) { // this process need not find its own batches in the way
+	if e.quorums.rows > 1 { // this process need not find its own batches in the way
 		e.turn.Lock()
 		defer e.turn.Unlock()
 	}

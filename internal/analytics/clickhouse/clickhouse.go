@@ -273,19 +273,23 @@ func (e *Engine) reading() settings {
 	}
 }
 
-// logging are the settings of what reads and writes the log of batches: with a quorum,
-// whatever server is asked has all that any has acknowledged. That takes quorums one
-// after the other, which releases since 2020 have to be told.
-func (e *Engine) logging() settings {
-	s := e.inQuorum(e.quorums.log)
-	if len(s) > 0 && e.newer(20, 10) {
-		s["insert_quorum_parallel"] = 0
+// certain are those of who goes by what is there: rows that a quorum has. Others may be
+// dropped again.
+func (e *Engine) certain() settings {
+	s := e.reading()
+	if e.quorums.rows > 1 {
+		s["select_sequential_consistency"] = 1
 	}
 	return s
 }
 
+// logging are the settings of what reads and writes the log of batches: with a quorum,
+// whatever server is asked has all that any has acknowledged. That takes quorums one
+// after the other, which releases since 2020 have to be told.
+func (e *Engine) logging() settings { return e.inQuorum(e.quorums.log) }
+
 // storing are the settings of what stores rows: they wait for the quorum and for all
-// shards, and not for each other. Late clicks may be of any day.
+// shards. Late clicks may be of any day.
 func (e *Engine) storing() settings {
 	s := e.inQuorum(e.quorums.rows)
 	s["max_execution_time"] = int(insertTime / time.Second)
@@ -320,11 +324,6 @@ func (e *Engine) each(ctx context.Context, query string, fn func(rows driver.Row
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return e.eachNow(ctx, query, fn, along...)
-}
-
-// eachNow does so without waiting for other readers.
-func (e *Engine) eachNow(ctx context.Context, query string, fn func(rows driver.Rows) error, along ...*ext.Table) error {
 	return e.eachWith(ctx, e.reading(), query, fn, along...)
 }
 

@@ -55,13 +55,17 @@ func (e *Engine) agree(ctx context.Context) (quorums, error) {
 }
 
 // inQuorum are the settings of a statement that a number of servers have to agree on.
-// Quorums of the log come one after the other, so that whatever server is asked has all
-// that any has acknowledged; releases since 2020 have to be told.
+// Quorums of a table come one after the other, so that whatever server is asked has all
+// that any has acknowledged, and nothing else; releases since 2020 have to be told.
 func (e *Engine) inQuorum(servers int) settings {
 	if servers < 2 {
 		return settings{}
 	}
-	return settings{"insert_quorum": servers, "insert_quorum_timeout": int(quorumTime / time.Millisecond), "select_sequential_consistency": 1}
+	s := settings{"insert_quorum": servers, "insert_quorum_timeout": int(quorumTime / time.Millisecond), "select_sequential_consistency": 1}
+	if e.newer(20, 10) {
+		s["insert_quorum_parallel"] = 0
+	}
+	return s
 }
 
 // everywhere is a system table of all servers that answer, and what a query of it needs.

@@ -49,14 +49,12 @@ func (e *Engine) Known(ctx context.Context, ids []affiliate.ClickID) ([]affiliat
 	if err := analytics.CheckKnown(len(ids)); err != nil {
 		return nil, err
 	}
-	known, err := e.known(ctx, ids, e.each)
+	known, err := e.known(ctx, ids)
 	return known, e.explain(ctx, err)
 }
 
-// asker is a way to ask, with other readers or past them.
-type asker func(ctx context.Context, query string, fn func(rows driver.Rows) error, along ...*ext.Table) error
-
-func (e *Engine) known(ctx context.Context, ids []affiliate.ClickID, ask asker) (known []affiliate.ClickID, err error) {
+// known asks past other readers: batches wait for it.
+func (e *Engine) known(ctx context.Context, ids []affiliate.ClickID) (known []affiliate.ClickID, err error) {
 	left := asked(ids)
 	if len(left) == 0 {
 		return nil, ctx.Err()
@@ -66,7 +64,7 @@ func (e *Engine) known(ctx context.Context, ids []affiliate.ClickID, ask asker) 
 		return nil, err
 	}
 	query := fmt.Sprintf("SELECT time, id_middle, id_low FROM %s WHERE %s AND %s", e.tables.name(clicksTable), minutes, ofAsked)
-	err = ask(ctx, query, func(rows driver.Rows) error {
+	err = e.eachWith(ctx, e.certain(), query, func(rows driver.Rows) error {
 		var id clickID
 		err := rows.Scan(&id.time, &id.middle, &id.low)
 		if left[id] { // a copy is not named again

@@ -222,13 +222,13 @@ func (e *Engine) copies(ctx context.Context, condition string, ids map[clickID]b
 	}
 	query := "SELECT time, id_middle, id_low, version FROM " + e.tables.name(clicksTable) + " WHERE "
 	if ids == nil {
-		return found, e.eachWith(ctx, e.reading(), query+condition, read)
+		return found, e.eachWith(ctx, e.certain(), query+condition, read)
 	}
 	table, minutes, err := idTable(ids)
 	if err != nil {
 		return nil, err
 	}
-	err = e.eachWith(ctx, e.reading(), query+minutes+" AND "+ofAsked, read, table)
+	err = e.eachWith(ctx, e.certain(), query+minutes+" AND "+ofAsked, read, table)
 	return found, err
 }
 
