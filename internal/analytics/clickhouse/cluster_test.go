@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/sluicehq/sluice/internal/affiliate"
 	"github.com/sluicehq/sluice/internal/analytics"
 	"github.com/sluicehq/sluice/internal/analytics/analyticstest"
 	"github.com/sluicehq/sluice/internal/testkit"
@@ -47,8 +50,10 @@ type collector struct {
 	trouble error // of the last batch
 }
 
+// collectorBatch is how many clicks a collector stores at a time.
+const collectorBatch = 300
+
 func (c *collector) run() {
-	const each = 300
 	for {
 		select {
 		case <-c.stop:
@@ -58,10 +63,10 @@ func (c *collector) run() {
 		position, err := c.engine.Position(context.Background(), c.source)
 		at, _ := strconv.Atoi(position)
 		if err == nil {
-			err = c.engine.Append(context.Background(), analytics.Batch{Source: c.source, From: position, To: strconv.Itoa(at + each), Rows: some(c.first+at, each)})
+			err = c.engine.Append(context.Background(), analytics.Batch{Source: c.source, From: position, To: strconv.Itoa(at + collectorBatch), Rows: some(c.first+at, collectorBatch)})
 		}
 		if err == nil {
-			at += each
+			at += collectorBatch
 		} else {
 			time.Sleep(50 * time.Millisecond)
 		}
@@ -88,6 +93,35 @@ func (c *collector) goesOn(t *testing.T, when string) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: the source %s stands at %d, as before: %v", when, c.source, stored, trouble)
+		}
+	}
+}
+
+// tellMissing says of which batches clicks are missing, with what the log has of them.
+func (c *collector) tellMissing(t *testing.T, e *Engine) {
+	stored, _ := c.state()
+	for at := 0; at < stored; at += collectorBatch {
+		rows := some(c.first+at, collectorBatch)
+		ids := make([]affiliate.ClickID, len(rows))
+		for i := range rows {
+			ids[i] = rows[i].ID
+		}
+		known, err := e.Known(context.Background(), ids)
+		if err == nil && len(known) == len(ids) {
+			continue
+		}
+		t.Logf("the batch of %s at %d has %d of %d clicks (%v)", c.source, at, len(known), len(ids), err)
+		query := fmt.Sprintf("SELECT number, toUInt64(kind), position_from, toUInt64(at) FROM %s WHERE source = '%s' AND (position_from = '%d' OR position_to = '%[3]d') ORDER BY number, kind",
+			e.tables.name(appendsTable), c.source, at)
+		err = e.eachWith(context.Background(), nil, query, func(rows driver.Rows) error {
+			var number, kind, when uint64
+			var from string
+			err := rows.Scan(&number, &kind, &from, &when)
+			t.Logf("  number %d kind %d from %q at %d", number, kind, from, when)
+			return err
+		})
+		if err != nil {
+			t.Log(err)
 		}
 	}
 }
@@ -179,6 +213,11 @@ func TestServersAreAway(t *testing.T) {
 	}
 	eventually(t, "copies are looked for", func() error { return reader.look(context.Background(), looseFirst) })
 	wantClicks(t, reader, want)
+	if t.Failed() {
+		for _, c := range collectors {
+			c.tellMissing(t, reader)
+		}
+	}
 	left, removed := reader.Mended()
 	t.Logf("%d clicks, %d copies removed, %d left out", want, removed, left)
 }
