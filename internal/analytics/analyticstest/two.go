@@ -106,3 +106,60 @@ func storeAll(t *testing.T, e analytics.Engine, rows []analytics.Row, pace *rand
 		}
 	}
 }
+
+func readWhileAppending(t *testing.T, h Harness) {
+	e := open(t, h)
+	const batches, each = 40, 500
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 3 {
+		readers.Go(func() {
+			for last := int64(0); ; {
+				r, err := e.Report(context.Background(), analytics.Query{By: []analytics.Dimension{analytics.ByLink}, All: true})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				n := r.Totals[analytics.Total]
+				if !h.InParts && (n%each != 0 || n < last) || n > batches*each {
+					t.Errorf("a reader saw %d rows after %d: not whole batches of %d, %d of them", n, last, each, batches)
+				}
+				last = n
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	var writers sync.WaitGroup
+	for w := range 2 { // two sources at once
+		writers.Go(func() {
+			source := fmt.Sprint("node/", w)
+			for b := range batches / 2 {
+				batch := analytics.Batch{Source: source, From: fmt.Sprint(b), To: fmt.Sprint(b + 1)}
+				if b == 0 {
+					batch.From = ""
+				}
+				for i := range each {
+					n := uint64(w)<<32 | uint64(b*each+i)
+					batch.Rows = append(batch.Rows, click(noon, n, func(r *analytics.Row) {
+						r.Link = int64(n%50) + 1
+						r.Slug = fmt.Sprint("link-", r.Link)
+					}))
+				}
+				if err := e.Append(context.Background(), batch); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(done)
+	readers.Wait()
+	if n := total(t, e); n != batches*each {
+		t.Errorf("%d rows at the end, want %d", n, batches*each)
+	}
+}
