@@ -239,7 +239,7 @@ func (e *Engine) meet(ctx context.Context) error {
 		return err
 	}
 	if e.version = version.Version; !e.newer(18, 16) {
-		return fmt.Errorf("it is ClickHouse %d.%d; 18.16 or newer is needed: upgrade the server", e.version.Major, e.version.Minor)
+		return &refusal{fmt.Sprintf("it is ClickHouse %d.%d; 18.16 or newer is needed", e.version.Major, e.version.Minor), "upgrade the server"}
 	}
 	e.quorums, err = e.agree(ctx)
 	return err

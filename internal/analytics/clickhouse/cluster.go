@@ -45,9 +45,9 @@ func (e *Engine) agree(ctx context.Context) (quorums, error) {
 	case err != nil:
 		return quorums{}, err
 	case servers == 0:
-		return quorums{}, fmt.Errorf("it knows no cluster %s: describe it in the servers' remote_servers, with {shard} and {replica} in their macros, or correct the name", e.tables.cluster)
+		return quorums{}, &refusal{fmt.Sprintf("it knows no cluster %s", e.tables.cluster), "describe it in the servers' remote_servers, with {shard} and {replica} in their macros, or correct the name"}
 	case wanted > fewest:
-		return quorums{}, fmt.Errorf("batches shall be on %d replicas, and a shard of %s has %d: add replicas, or ask for fewer", wanted, e.tables.cluster, fewest)
+		return quorums{}, &refusal{fmt.Sprintf("batches shall be on %d replicas, and a shard of %s has %d", wanted, e.tables.cluster, fewest), "add replicas, or ask for fewer"}
 	case wanted == 0:
 		return quorums{min(quorumUsual, fewest), min(quorumUsual, servers)}, nil
 	}

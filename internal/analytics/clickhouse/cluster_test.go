@@ -27,6 +27,18 @@ func TestCluster(t *testing.T) {
 	analyticstest.Run(t, harness)
 }
 
+func TestTooFewReplicas(t *testing.T) {
+	o := clusterOptions(t)
+	o.InsertQuorum = 3
+	e, err := Open(context.Background(), o)
+	if err == nil {
+		_ = e.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "on 3 replicas, and a shard of main has 2: add replicas") {
+		t.Errorf("three of two replicas: %v", err)
+	}
+}
+
 // clusterOptions are those of a database on all servers of the cluster, which goes with the test.
 func clusterOptions(t testing.TB) Options {
 	t.Helper()

@@ -34,6 +34,11 @@ func codeOf(err error) int32 {
 	return 0
 }
 
+// refusal says why a server or cluster is not fit for Sluice, and what to do.
+type refusal struct{ problem, mend string }
+
+func (r *refusal) Error() string { return r.problem + ": " + r.mend }
+
 // hints say what to do about the server's errors, by their numbers.
 var hints = []struct {
 	codes []int32

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,6 +34,10 @@ func Examine(ctx context.Context, o Options, now time.Time) ([]affiliate.Finding
 // findingOf turns an error that says what to do into a finding.
 func findingOf(err error) affiliate.Finding {
 	text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "analytics: "), "\n", " ")
+	var r *refusal
+	if errors.As(err, &r) {
+		return affiliate.Finding{Problem: strings.TrimSuffix(text, ": "+r.mend), Mend: r.mend, Harmful: true}
+	}
 	for _, h := range hints {
 		if before, after, ok := strings.Cut(text, ": "+h.hint+": "); ok {
 			return affiliate.Finding{Problem: before + ": " + after, Mend: h.hint, Harmful: true}

@@ -159,6 +159,11 @@ func TestExamine(t *testing.T) {
 	if findings, err := Examine(ctx, o, time.Now()); err != nil || len(findings) > 0 {
 		t.Errorf("where all is well: %v, %v", findings, err)
 	}
+	unknown := o
+	unknown.Cluster = "mian"
+	if findings, err := Examine(ctx, unknown, time.Now()); err != nil || len(findings) != 1 || !strings.Contains(findings[0].Mend, "remote_servers") || strings.Contains(findings[0].Problem, "remote_servers") {
+		t.Errorf("a cluster that is none: %v, %v", findings, err)
+	}
 	if findings, err := Examine(ctx, o, time.Now().Add(-time.Minute)); err != nil || len(findings) != 1 || !strings.Contains(findings[0].Problem, "clock") {
 		t.Errorf("a clock that is slow: %v, %v", findings, err)
 	}
