@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -472,4 +473,13 @@ func pretend(t *testing.T, dir string, id replication.Identity) {
 	if err := os.WriteFile(filepath.Join(dir, "table", "replication"), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// What an engine finds wrong with its server is in the status, which doctor reads.
+func TestWhatServersLackIsInTheStatus(t *testing.T) {
+	n := newNodes(t)
+	collector := n.start(config.Pipeline, func(c *config.Config) { c.Queue.Retention = config.Duration(time.Hour) })
+	waitFor(t, func() bool {
+		return slices.ContainsFunc(collector.status().Warnings, func(w api.Warning) bool { return strings.Contains(w.What, "keeps records for 1h") && w.Remedy != "" })
+	})
 }
